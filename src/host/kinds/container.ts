@@ -1,0 +1,60 @@
+import type { ContainerSpec } from "../../docker/docker.ts";
+import { sha256 } from "../hash.ts";
+import type { Kind } from "../kind.ts";
+
+/** The label that holds the digest of the spec a container was made from. */
+export const SPEC_LABEL = "io.pf9.nodelet.spec";
+
+/** A container that runs as described, or (`spec` absent) no container of that name. */
+export interface ContainerWanted {
+  name: string;
+  spec?: ContainerSpec;
+}
+
+/** What the engine had under that name. */
+export interface ContainerFound {
+  exists: boolean;
+  running: boolean;
+  /** Digest of the spec that it was made from; empty when it is not ours. */
+  spec: string;
+}
+
+/** The digest of a spec, which says whether a running container is the one that is wanted. */
+export function specDigest(spec: ContainerSpec): string {
+  return sha256(JSON.stringify(spec));
+}
+
+/** Containers that nodelet runs in the engine beside Kubernetes. */
+export const containerKind: Kind<ContainerWanted, ContainerFound> = {
+  key: (wanted) => wanted.name,
+  async read(machine, wanted) {
+    const state = await machine.docker.inspect(wanted.name);
+    return {
+      exists: state !== undefined,
+      running: state?.running ?? false,
+      spec: state?.labels[SPEC_LABEL] ?? "",
+    };
+  },
+  same: (found, wanted) =>
+    wanted.spec ? found.running && found.spec === specDigest(wanted.spec) : !found.exists,
+  async apply(machine, { name, spec }) {
+    const state = await machine.docker.inspect(name);
+    if (spec && state && state.labels[SPEC_LABEL] === specDigest(spec)) {
+      // Made by a run that was killed before the start, or stopped since.
+      return state.running ? undefined : await machine.docker.start(name);
+    }
+    if (state?.running) await machine.docker.stop(name, 10);
+    await machine.docker.remove(name);
+    if (!spec) return;
+    await machine.docker.create({ ...spec, labels: { ...spec.labels, [SPEC_LABEL]: specDigest(spec) } });
+    await machine.docker.start(name);
+  },
+  async restore(machine, { key, before }) {
+    // A foreign container of this name is refused by preflight, so there is none to put back.
+    if (!before.exists && (await machine.docker.alive())) await machine.docker.remove(key);
+  },
+  describe: (found, wanted) => ({
+    from: found.running ? "running" : found.exists ? "stopped" : "absent",
+    to: wanted.spec ? `running ${wanted.spec.imageId.slice(7, 19)}` : "absent",
+  }),
+};

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { lstat, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { AppError, codeOf } from "../../errors.ts";
+import { syncDir, writeAtomically } from "../atomic.ts";
+import type { Kind } from "../kind.ts";
+import { type Machine, placeOf } from "../machine.ts";
+
+/** A regular file with exactly this content and mode, owned by root. */
+export interface FileWanted {
+  path: string;
+  content: string | Uint8Array;
+  /** Permission bits, set when the file is created, never after. */
+  mode: number;
+  /** Keeps the content out of plans and logs. */
+  secret?: boolean;
+}
+
+/** No file, link or empty directory at this path. */
+export interface AbsentWanted {
+  path: string;
+}
+
+/** What stood at a path. */
+export type FileFound =
+  | { type: "absent" }
+  | { type: "file"; mode: number; uid: number; gid: number; base64: string }
+  | { type: "link"; target: string }
+  | { type: "other" };
+
+/** Looks at a path without following a link at its end. */
+export async function readFound(machine: Machine, path: string): Promise<FileFound> {
+  const place = placeOf(machine, path);
+  try {
+    const stat = await lstat(place);
+    if (stat.isSymbolicLink()) return { type: "link", target: await readlink(place) };
+    if (!stat.isFile()) return { type: "other" };
+    const base64 = (await readFile(place)).toString("base64");
+    return { type: "file", mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, base64 };
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return { type: "absent" };
+    throw error;
+  }
+}
+
+async function restoreFound(machine: Machine, undo: { key: string; before: FileFound }): Promise<void> {
+  const { key: path, before } = undo;
+  const place = placeOf(machine, path);
+  if (before.type === "other") return;
+  if (before.type === "file") {
+    const { mode, uid, gid } = before;
+    return await writeAtomically(place, Buffer.from(before.base64, "base64"), { mode, uid, gid });
+  }
+  await rm(place, { force: true });
+  if (before.type === "link") await symlink(before.target, place);
+}
+
+/** Files that nodelet writes. */
+export const fileKind: Kind<FileWanted, FileFound> = {
+  key: (wanted) => wanted.path,
+  read: (machine, wanted) => readFound(machine, wanted.path),
+  same: (found, wanted) =>
+    found.type === "file" &&
+    found.mode === wanted.mode &&
+    Buffer.from(found.base64, "base64").equals(Buffer.from(wanted.content)),
+  async apply(machine, wanted) {
+    const found = await readFound(machine, wanted.path);
+    if (found.type === "other") {
+      throw new AppError(`Cannot write "${wanted.path}": it is not a regular file; expected a file or nothing`, {
+        hint: "move it away",
+      });
+    }
+    await writeAtomically(placeOf(machine, wanted.path), wanted.content, { mode: wanted.mode });
+  },
+  restore: restoreFound,
+  describe: (found, wanted) => ({ from: sketch(found), to: sketchWanted(wanted) }),
+};
+
+/** Paths that must hold nothing. */
+export const absentKind: Kind<AbsentWanted, FileFound> = {
+  key: (wanted) => wanted.path,
+  read: (machine, wanted) => readFound(machine, wanted.path),
+  same: (found) => found.type === "absent",
+  async apply(machine, wanted) {
+    const place = placeOf(machine, wanted.path);
+    await rm(place, { force: true });
+    await syncDir(dirname(place));
+  },
+  restore: restoreFound,
+  describe: (found) => ({ from: sketch(found), to: "absent" }),
+};
+
+function sketch(found: FileFound): string {
+  if (found.type !== "file") return found.type === "link" ? `link to ${found.target}` : found.type;
+  return sketchContent(Buffer.from(found.base64, "base64"), found.mode);
+}
+
+function sketchWanted(wanted: FileWanted): string {
+  const content = Buffer.from(wanted.content);
+  return wanted.secret ? `secret, ${octal(wanted.mode)}` : sketchContent(content, wanted.mode);
+}
+
+function sketchContent(content: Buffer, mode: number): string {
+  const digest = createHash("sha256").update(content).digest("hex").slice(0, 12);
+  return `${content.length} B, ${octal(mode)}, sha256 ${digest}`;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
+}

@@ -1,0 +1,69 @@
+import type { Kind } from "../kind.ts";
+import {
+  type ChainsWanted,
+  chainsKind,
+  type InterfaceWanted,
+  interfaceKind,
+  type PodContainersWanted,
+  podContainersKind,
+} from "./claims.ts";
+import { type ContainerWanted, containerKind } from "./container.ts";
+import { type CopyWanted, copyKind } from "./copy.ts";
+import { type DirWanted, dirKind, type TreeWanted, treeKind } from "./dir.ts";
+import { type AbsentWanted, absentKind, type FileWanted, fileKind } from "./file.ts";
+import { type ImageWanted, imageKind } from "./image.ts";
+import { type LinkWanted, linkKind } from "./link.ts";
+import { type ModuleWanted, moduleKind } from "./module.ts";
+import { type SysctlWanted, sysctlKind } from "./sysctl.ts";
+import { type UnitWanted, unitKind } from "./unit.ts";
+
+interface WantedByKind {
+  file: FileWanted;
+  absent: AbsentWanted;
+  dir: DirWanted;
+  link: LinkWanted;
+  copy: CopyWanted;
+  sysctl: SysctlWanted;
+  module: ModuleWanted;
+  unit: UnitWanted;
+  container: ContainerWanted;
+  image: ImageWanted;
+  /** The last four change nothing: they claim what programs that we start will make. */
+  tree: TreeWanted;
+  chains: ChainsWanted;
+  interface: InterfaceWanted;
+  pods: PodContainersWanted;
+}
+
+/** The name of a kind. */
+export type KindName = keyof WantedByKind;
+
+/** Any wanted state, for example `{ kind: "sysctl", name: "kernel.panic", value: "10" }`. */
+export type AnyWanted = { [K in KindName]: { kind: K } & WantedByKind[K] }[KindName];
+
+// Each entry is checked against its own types where it is defined.
+type AnyKind = Kind<any, any>;
+
+/** Every kind of thing that nodelet may change on a host. */
+export const kinds: Readonly<Record<KindName, AnyKind>> = {
+  file: fileKind,
+  absent: absentKind,
+  dir: dirKind,
+  link: linkKind,
+  copy: copyKind,
+  sysctl: sysctlKind,
+  module: moduleKind,
+  unit: unitKind,
+  container: containerKind,
+  image: imageKind,
+  tree: treeKind,
+  chains: chainsKind,
+  interface: interfaceKind,
+  pods: podContainersKind,
+};
+
+/** Kinds that are journaled though ensuring them changes nothing. */
+export const claims: ReadonlySet<KindName> = new Set(["tree", "chains", "interface", "pods"]);
+
+/** Kinds that concern files alone, and so work under any root. */
+export const fileKinds: ReadonlySet<KindName> = new Set(["file", "absent", "dir", "link", "copy", "tree"]);

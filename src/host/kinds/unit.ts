@@ -1,0 +1,77 @@
+import { AppError } from "../../errors.ts";
+import type { Kind } from "../kind.ts";
+import type { Machine } from "../machine.ts";
+
+/** A systemd unit in a state. Its file, if it is ours, is a change of its own. */
+export interface UnitWanted {
+  name: string;
+  active: boolean;
+  /** Started at boot; left as it is when absent. */
+  enabled?: boolean;
+}
+
+/** The state that the unit had. */
+export interface UnitFound {
+  active: boolean;
+  enabled: boolean;
+  /** systemd's own words, for example `failed`. */
+  state: string;
+}
+
+/** Asks systemd about a unit, in one call. */
+export async function readUnit(machine: Pick<Machine, "run">, name: string): Promise<UnitFound> {
+  const { stdout } = await machine.run(["systemctl", "show", name, "--property=ActiveState,UnitFileState"], {
+    timeoutMs: 10_000,
+  });
+  const fields = new Map(stdout.split("\n").map((line) => line.split("=", 2) as [string, string]));
+  const state = fields.get("ActiveState") ?? "unknown";
+  return {
+    active: state === "active" || state === "reloading",
+    enabled: (fields.get("UnitFileState") ?? "").startsWith("enabled"),
+    state,
+  };
+}
+
+async function bring(machine: Machine, wanted: UnitWanted): Promise<void> {
+  const found = await readUnit(machine, wanted.name);
+  if (wanted.enabled !== undefined && found.enabled !== wanted.enabled) {
+    await machine.run(["systemctl", wanted.enabled ? "enable" : "disable", "--quiet", wanted.name]);
+  }
+  if (found.active === wanted.active && found.state !== "activating") return;
+  const verb = wanted.active ? "start" : "stop";
+  const result = await machine.run(["systemctl", verb, wanted.name], { check: false, timeoutMs: 120_000 });
+  if (result.exitCode === 0) return;
+  const log = await machine.run(["journalctl", "-u", wanted.name, "-n", "5", "--no-pager", "-o", "cat"], {
+    check: false,
+  });
+  throw new AppError(
+    `Cannot ${verb} the unit "${wanted.name}": ${result.stderr.trim().split("\n")[0]}; its last lines: ${log.stdout.trim().replaceAll("\n", "; ")}`,
+    { hint: `see "journalctl -u ${wanted.name}"` },
+  );
+}
+
+/** systemd units that nodelet starts, stops and enables. */
+export const unitKind: Kind<UnitWanted, UnitFound> = {
+  key: (wanted) => wanted.name,
+  read: (machine, wanted) => readUnit(machine, wanted.name),
+  same: (found, wanted) =>
+    found.active === wanted.active &&
+    found.state !== "activating" &&
+    (wanted.enabled === undefined || found.enabled === wanted.enabled),
+  apply: bring,
+  async restore(machine, { key, before }) {
+    const { stdout } = await machine.run(["systemctl", "show", key, "--property=LoadState"]);
+    if (stdout.includes("not-found")) return;
+    await bring(machine, { name: key, active: before.active, enabled: before.enabled });
+    await machine.run(["systemctl", "reset-failed", key], { check: false });
+  },
+  describe: (found, wanted) => ({
+    from: words(found.active, found.enabled),
+    to: words(wanted.active, wanted.enabled),
+  }),
+};
+
+function words(active: boolean, enabled: boolean | undefined): string {
+  const boot = enabled === undefined ? "" : enabled ? ", enabled" : ", not enabled";
+  return `${active ? "active" : "inactive"}${boot}`;
+}
