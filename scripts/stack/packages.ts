@@ -1,0 +1,64 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { downloadPackages } from "../lib/apt.ts";
+import { sha256File } from "../lib/hash.ts";
+import { run } from "../lib/run.ts";
+
+/** A fetched binary package. */
+export interface Package {
+  name: string;
+  version: string;
+  sha256: string;
+  file: string;
+}
+
+/**
+ * Fetches packages and unpacks them into one tree, without running their scripts.
+ *
+ * @param names The packages; their dependencies are not added.
+ * @param work Scratch directory for the .deb files.
+ * @param root The tree to fill.
+ * @returns What was fetched, in order of name.
+ */
+export async function unpackPackages(names: readonly string[], work: string, root: string): Promise<Package[]> {
+  const debs = join(work, "debs");
+  await downloadPackages([...names].sort(), debs);
+  await prepareMergedUsr(root);
+  const found: Package[] = [];
+  for (const file of (await readdir(debs)).filter((name) => name.endsWith(".deb")).sort()) {
+    const path = join(debs, file);
+    const { stdout } = await run(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", path]);
+    const [name = "", version = ""] = stdout.split(" ");
+    const tar = join(work, `${name}.tar`);
+    await Bun.write(tar, await new Response(Bun.spawn(["dpkg-deb", "--fsys-tarfile", path]).stdout).blob());
+    await run(["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "-f", tar, "-C", root]);
+    found.push({ name, version, sha256: await sha256File(path), file: path });
+  }
+  return found;
+}
+
+/** Some packages still ship files in /bin, /sbin and /lib: those are links into /usr, as on an installed system. */
+async function prepareMergedUsr(root: string): Promise<void> {
+  for (const name of ["bin", "sbin", "lib", "lib64"]) {
+    await mkdir(join(root, "usr", name), { recursive: true });
+    await run(["ln", "-sfnT", `usr/${name}`, join(root, name)]);
+  }
+}
+
+/**
+ * Compares fetched packages with the pinned versions.
+ *
+ * @throws When a version is another one than the pin; a binary rebuild (`+b4`) of the pinned version is accepted.
+ */
+export function checkPins(found: Package[], pins: Record<string, string>): void {
+  for (const [name, pin] of Object.entries(pins)) {
+    const version = found.find((item) => item.name === name)?.version ?? "nothing";
+    if (version.replace(/\+b\d+$/, "") === pin) continue;
+    throw new Error(`Cannot use package "${name}": the mirror has ${version}; expected ${pin}; set the new version in scripts/stack/pins.ts after a test run`);
+  }
+}
+
+/** The fetched packages for the `source` field of an index. */
+export function describePackages(found: Package[]): string {
+  return found.map((item) => `${item.name} ${item.version} (sha256 ${item.sha256})`).join(", ");
+}

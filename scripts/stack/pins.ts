@@ -1,0 +1,97 @@
+/**
+ * Every input of the stack, in one place. What is listed here decides what the cache is keyed by: change a line, and only
+ * what was made from it is built again. Where the files come from is the machine's own configuration of apt and Go.
+ */
+
+/** The name of the whole stack, as its index shows it. */
+export const STACK_NAME = "kubernetes-1.20.2";
+
+/** The registry part of every image reference: a name that no resolver knows, so nothing is ever pulled by accident. */
+export const REGISTRY = "nodelet.local";
+
+/** The Debian release that packages and sources are taken from. */
+export const SUITE = "bookworm";
+
+/** The source package with all of Kubernetes, vendored libraries included. */
+export const KUBERNETES = {
+  version: "v1.20.2",
+  commit: "faecb196815e248d3ecfb03c680a4507229c2a56",
+  package: "kubernetes",
+  packageVersion: "1.20.5+really1.20.2-1.1+deb12u1",
+  sha256: {
+    "kubernetes_1.20.5+really1.20.2-1.1+deb12u1.dsc": "19fa1da5aefcef673894ac9511986bd98a14410cf8eea0b626613c30df435257",
+    "kubernetes_1.20.5+really1.20.2.orig.tar.gz": "b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc",
+    "kubernetes_1.20.5+really1.20.2-1.1+deb12u1.debian.tar.xz": "9b6e5fd41769d2b5badf2e73b274e3bcd90f85e13d06a1a4a845ccce018127d8",
+  },
+} as const;
+
+/** The compiler: Kubernetes 1.20 does not build with much newer ones. */
+export const GO = { package: "golang-1.19-go", version: "1.19.8", bin: "/usr/lib/go-1.19/bin" } as const;
+
+/**
+ * The vendored copy of this library reads the runtime's private type tables and crashes with Go 1.18 and up; Debian's
+ * package has the release that does not.
+ */
+export const REFLECT2 = {
+  package: "golang-github-modern-go-reflect2-dev",
+  directory: "/usr/share/gocode/src/github.com/modern-go/reflect2",
+} as const;
+
+/** Binary packages whose programs are part of the stack. A rebuild without source changes (`+bN`) is accepted. */
+export const ETCD = { version: "3.4.23", imageTag: "3.4.23-0", packages: { "etcd-server": "3.4.23-4", "etcd-client": "3.4.23-4" } } as const;
+
+/** The reference network plugins. */
+export const CNI_PLUGINS = { version: "1.1.1", packages: { "containernetworking-plugins": "1.1.1+ds1-3" } } as const;
+
+/** The C library that dynamically linked programs in images need. */
+export const LIBC_PACKAGES = ["libc6"] as const;
+
+/** What kube-proxy calls, with every library of it: the image is these packages unpacked and nothing else. */
+export const KUBE_PROXY_PACKAGES = [
+  "conntrack",
+  "ebtables",
+  "ipset",
+  "iproute2",
+  "iptables",
+  "kmod",
+  "libbpf1",
+  "libbsd0",
+  "libc6",
+  "libcap2",
+  "libdb5.3",
+  "libelf1",
+  "libgcc-s1",
+  "libgssapi-krb5-2",
+  "libip4tc2",
+  "libip6tc2",
+  "libipset13",
+  "libk5crypto3",
+  "libkeyutils1",
+  "libkrb5-3",
+  "libkrb5support0",
+  "libcom-err2",
+  "liblzma5",
+  "libmd0",
+  "libmnl0",
+  "libnetfilter-conntrack3",
+  "libnfnetlink0",
+  "libnftnl11",
+  "libpcre2-8-0",
+  "libselinux1",
+  "libssl3",
+  "libtirpc3",
+  "libxtables12",
+  "libzstd1",
+  "netbase",
+  "zlib1g",
+] as const;
+
+/** The infrastructure container: our own program (pause.c) under the version kubelet 1.20 expects. */
+export const PAUSE = { version: "3.2" } as const;
+
+/** Built by the Go module client; the checksum is the one `go.sum` files carry. */
+export const COREDNS = {
+  version: "1.8.7",
+  module: "github.com/coredns/coredns",
+  sum: "h1:wVMjAnyFnY7Mc18AFO+9qbGD6ODPtdVUIlzoWrHr3hk=",
+} as const;

@@ -1,0 +1,44 @@
+import { dlopen, FFIType } from "bun:ffi";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { AppError, LockedError, messageOf } from "../errors.ts";
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** A lock that is held until it is disposed of, or until the process ends in any way. */
+export interface Lock {
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Takes the lock of this host. The kernel frees it when the process ends, so a kill leaves no stale lock.
+ *
+ * @param path the lock file, for example `/run/nodelet.lock`; it says who holds the lock
+ * @throws LockedError naming the holder
+ */
+export function takeLock(path: string, command: string): Lock {
+  const file = openLockFile(path);
+  const libc = dlopen("libc.so.6", { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
+  const taken = libc.symbols.flock(file, LOCK_EX | LOCK_NB) === 0;
+  libc.close();
+  if (!taken) {
+    const holder = readFileSync(path, "utf8").trim();
+    closeSync(file);
+    throw new LockedError(`Cannot start: another nodelet is at work on this host: ${holder || "unknown"}`, {
+      hint: "wait for it to end, or stop it with Ctrl-C where it runs",
+    });
+  }
+  ftruncateSync(file);
+  writeSync(file, `pid ${process.pid}, "${command}", since ${new Date().toISOString()}\n`);
+  return { [Symbol.dispose]: () => closeSync(file) };
+}
+
+function openLockFile(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, "a+", 0o600);
+  } catch (error) {
+    throw new AppError(`Cannot open the lock "${path}": ${messageOf(error)}`, { hint: "run as root" });
+  }
+}
