@@ -1,0 +1,26 @@
+import { controlPlane } from "./fields/control-plane.ts";
+import { docker } from "./fields/docker.ts";
+import { etcd } from "./fields/etcd.ts";
+import { kubelet } from "./fields/kubelet.ts";
+import { network } from "./fields/network.ts";
+import { node } from "./fields/node.ts";
+
+/** Every key of the configuration, by subject, in the order of the files that it is written to. */
+export const fields = {
+  ...node,
+  ...network,
+  ...controlPlane,
+  ...etcd,
+  ...docker,
+  ...kubelet,
+};
+
+/** The same table with a heading for each subject. */
+export const subjects = [
+  { title: "Node", fields: node },
+  { title: "Network", fields: network },
+  { title: "Control plane", fields: controlPlane },
+  { title: "etcd", fields: etcd },
+  { title: "Docker", fields: docker },
+  { title: "Kubelet", fields: kubelet },
+] as const;

@@ -1,0 +1,34 @@
+import { field } from "../field.ts";
+import { boolean, integer, oneOf } from "../grammar.ts";
+import { adaptSize, dockerSize } from "../grammar-host.ts";
+
+/** The container engine. */
+export const docker = {
+  dockerCgroupDriver: field(oneOf(["auto", "systemd", "cgroupfs"]), {
+    alias: "DOCKER_CGROUP",
+    default: "auto",
+    // The original has the whole option of the engine here.
+    adapt: (value) =>
+      typeof value === "string"
+        ? value.replace(/^native\.cgroupdriver=/, "")
+        : value,
+    about:
+      "Cgroup driver of Docker and the kubelet; auto keeps the one that Docker uses",
+  }),
+  dockerLiveRestore: field(boolean(), {
+    alias: "DOCKER_LIVE_RESTORE_ENABLED",
+    default: true,
+    about: "Containers go on while Docker restarts",
+  }),
+  containerLogMaxSize: field(dockerSize(), {
+    alias: "CONTAINER_LOG_MAX_SIZE",
+    default: "10m",
+    adapt: adaptSize,
+    about: "Size at which a container's log is rotated",
+  }),
+  containerLogMaxFiles: field(integer(2, 1000), {
+    alias: ["CONTAINER_LOG_MAX_FILES", "DOCKER_LOG_MAX_FILE"],
+    default: 10,
+    about: "Log files that are kept of a container",
+  }),
+};

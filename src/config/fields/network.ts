@@ -1,0 +1,86 @@
+import { field, optional } from "../field.ts";
+import {
+  cidr,
+  dnsName,
+  hostOrAddress,
+  integer,
+  list,
+  oneOf,
+  subjectName,
+} from "../grammar.ts";
+
+const LATER_PLUGINS = {
+  what: "network plugin",
+  values: ["flannel", "calico", "canal", "weave"],
+};
+
+/** Addresses, names and ports. */
+export const network = {
+  masterIp: optional(hostOrAddress(), {
+    alias: "MASTER_IP",
+    flag: true,
+    about:
+      "Address or name of the API for the other nodes; the node's address when not given",
+  }),
+  externalDnsName: optional(dnsName("k8s.example.com"), {
+    alias: "EXTERNAL_DNS_NAME",
+    flag: true,
+    about: "Name of the API for users",
+  }),
+  extraSans: field(list(subjectName()), {
+    default: [],
+    flag: true,
+    about: "Further names and addresses in the certificate of the API",
+  }),
+  apiPort: field(integer(1, 65535), {
+    alias: "K8S_API_PORT",
+    default: 6443,
+    flag: true,
+    about: "Port of the API",
+  }),
+  containersCidr: field(cidr({ example: "10.20.0.0/16", min: 8, max: 28 }), {
+    alias: "CONTAINERS_CIDR",
+    default: "10.20.0.0/16",
+    flag: true,
+    about: "Addresses of the pods of all nodes",
+  }),
+  // The API server takes at most 2^20 services; below /28 the tenth address, which is the DNS service, does not exist.
+  servicesCidr: field(cidr({ example: "10.21.0.0/16", min: 12, max: 28 }), {
+    alias: "SERVICES_CIDR",
+    default: "10.21.0.0/16",
+    flag: true,
+    about: "Addresses of the services",
+  }),
+  nodeCidrMask: field(integer(16, 30), {
+    default: 24,
+    about: "Length of the block of containersCidr that each node gets",
+  }),
+  podCidr: optional(cidr({ example: "10.20.0.0/24", min: 8, max: 30 }), {
+    flag: true,
+    about:
+      "Addresses of the pods of this node; the first block of containersCidr when not given",
+  }),
+  networkPlugin: field(oneOf(["bridge", "noop"], LATER_PLUGINS), {
+    alias: "PF9_NETWORK_PLUGIN",
+    default: "bridge",
+    flag: true,
+    about: "Pod network: bridge, or noop to install one yourself",
+  }),
+  mtu: optional(integer(576, 9216), {
+    alias: "MTU_SIZE",
+    flag: true,
+    about:
+      "MTU of the pod network; the one of the host's interface when not given",
+  }),
+  clusterDomain: field(dnsName("cluster.local"), {
+    alias: "DNS_DOMAIN",
+    default: "cluster.local",
+    flag: true,
+    about: "DNS domain of the services",
+  }),
+  kubeProxyMode: field(oneOf(["iptables", "ipvs"]), {
+    alias: "KUBE_PROXY_MODE",
+    default: "iptables",
+    about: "How kube-proxy forwards: iptables, or ipvs where the kernel has it",
+  }),
+};

@@ -1,0 +1,94 @@
+import { field, optional } from "../field.ts";
+import {
+  boolean,
+  dnsName,
+  hostAddress,
+  integer,
+  matching,
+  oneOf,
+} from "../grammar.ts";
+import { openedPath } from "../grammar-host.ts";
+
+/** Who the node is and how nodelet works on it. */
+export const node = {
+  role: field(oneOf(["master", "worker", "none"]), {
+    alias: "ROLE",
+    default: "master",
+    flag: true,
+    about: "What the node is: master, worker or none",
+  }),
+  clusterId: optional(
+    matching(/^[a-zA-Z0-9._-]{1,63}$/, {
+      what: "a cluster id",
+      expected: "1 to 63 letters, digits, '.', '_' and '-'",
+    }),
+    {
+      alias: "CLUSTER_ID",
+      flag: true,
+      about: "Name of the cluster; made up at init when not given",
+    },
+  ),
+  nodeName: optional(dnsName("node-1"), {
+    flag: true,
+    about:
+      "Name of the node in the cluster; the host name in lower case when not given",
+  }),
+  nodeIp: optional(hostAddress(), {
+    flag: true,
+    about: "Address of the node; the one of the default route when not given",
+  }),
+  kubeServiceState: field(oneOf(["true", "false", "ignore"]), {
+    alias: "KUBE_SERVICE_STATE",
+    default: "true",
+    about:
+      "Whether the daemon keeps the services running (true), stopped (false) or as they are (ignore)",
+  }),
+  allowWorkloadsOnMaster: field(boolean(), {
+    alias: "ALLOW_WORKLOADS_ON_MASTER",
+    default: true,
+    flag: true,
+    about: "Run pods on a master too; a single node needs it",
+  }),
+  allowSwap: field(boolean(), {
+    alias: "ALLOW_SWAP",
+    default: false,
+    flag: true,
+    about: "Leave swap on",
+  }),
+  cloudProvider: field(
+    oneOf(["local"], {
+      what: "cloud provider",
+      values: ["aws", "azure", "openstack"],
+    }),
+    {
+      alias: "CLOUD_PROVIDER_TYPE",
+      default: "local",
+      about: "Cloud that the node runs in; only local for now",
+    },
+  ),
+  maxNatConn: optional(integer(1024, 2 ** 31 - 1), {
+    alias: "MAX_NAT_CONN",
+    about:
+      "Entries of the connection tracking table; the kernel's own when not given",
+  }),
+  bundle: optional(openedPath(), {
+    flag: true,
+    path: true,
+    about:
+      "Directory of the bundle with images and binaries; the one in the program when not given",
+  }),
+  phaseTimeoutSeconds: field(integer(10, 86400), {
+    default: 300,
+    flag: true,
+    about: "How long one phase may take",
+  }),
+  drainTimeoutSeconds: field(integer(0, 86400), {
+    default: 60,
+    about: "How long pods get to leave the node when it stops",
+  }),
+  debug: field(boolean(), {
+    alias: "DEBUG",
+    default: false,
+    about: "Write details to the log file",
+  }),
+};
