@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { sha256Text } from "./hash.ts";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { sha256File, sha256Text } from "./hash.ts";
 import { withLock } from "./lock.ts";
 
 /** One thing to build, named by everything that goes into it. */
@@ -30,6 +30,7 @@ export interface Cached {
   hit: boolean;
 }
 
+const SUMS = ".sums.json";
 const BUILD_DEADLINE_MS = 45 * 60_000;
 
 /** A store of build results outside the source tree, safe against killed and parallel runs. */
@@ -81,6 +82,7 @@ export class Cache {
         join(out, ".recipe.json"),
         `${JSON.stringify(recipe.key, null, 2)}\n`,
       );
+      await writeFile(join(out, SUMS), JSON.stringify(await sumsOf(out)));
       await rename(out, dir);
       await rm(work, { recursive: true, force: true });
       return { dir, hit: false };
@@ -91,4 +93,28 @@ export class Cache {
     const key = JSON.stringify({ name: recipe.name, key: recipe.key });
     return `${recipe.name}-${sha256Text(key).slice(0, 20)}`;
   }
+}
+
+/** The digests of a directory's own files, by name. */
+async function sumsOf(directory: string): Promise<Record<string, string>> {
+  const sums: Record<string, string> = {};
+  for (const item of await readdir(directory, { withFileTypes: true })) {
+    if (item.isFile()) sums[item.name] = await sha256File(join(directory, item.name));
+  }
+  return sums;
+}
+
+/**
+ * Compares a file of the cache with its digest at the time it was built.
+ *
+ * @param file A file directly in an entry.
+ * @param sha256 Its digest now.
+ * @throws When they differ: something has written to the file since, for example through a hard link.
+ */
+export async function checkUnchanged(file: string, sha256: string): Promise<void> {
+  const entry = dirname(file);
+  const sums = (await Bun.file(join(entry, SUMS)).json()) as Record<string, string>;
+  const built = sums[basename(file)];
+  if (built === sha256) return;
+  throw new Error(`Cannot use "${file}": its sha256 is ${sha256}; expected ${built ?? "an entry in its sums"}; remove ${entry} and run again`);
 }

@@ -1,5 +1,5 @@
-import { mkdir, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, cp, mkdir, readdir, realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { downloadPackages } from "../lib/apt.ts";
 import { sha256File } from "../lib/hash.ts";
 import { run } from "../lib/run.ts";
@@ -30,7 +30,7 @@ export async function unpackPackages(names: readonly string[], work: string, roo
     const { stdout } = await run(["dpkg-deb", "--show", "--showformat", "${Package} ${Version}", path]);
     const [name = "", version = ""] = stdout.split(" ");
     const tar = join(work, `${name}.tar`);
-    await Bun.write(tar, await new Response(Bun.spawn(["dpkg-deb", "--fsys-tarfile", path]).stdout).blob());
+    await run(["sh", "-c", 'exec dpkg-deb --fsys-tarfile "$1" >"$2"', "sh", path, tar]);
     await run(["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "-f", tar, "-C", root]);
     found.push({ name, version, sha256: await sha256File(path), file: path });
   }
@@ -61,4 +61,39 @@ export function checkPins(found: Package[], pins: Record<string, string>): void 
 /** The fetched packages for the `source` field of an index. */
 export function describePackages(found: Package[]): string {
   return found.map((item) => `${item.name} ${item.version} (sha256 ${item.sha256})`).join(", ");
+}
+
+/**
+ * The shared libraries that a program of a tree needs, found the way the tree itself would find them.
+ *
+ * @param tree A tree with a C library in it.
+ * @param program Absolute path in the tree.
+ * @returns Absolute paths in the tree, the loader among them; none for a static program.
+ * @throws When a library is missing.
+ */
+export async function librariesOf(tree: string, program: string): Promise<string[]> {
+  const loader = "/lib64/ld-linux-x86-64.so.2";
+  const { stdout, exitCode, stderr } = await run(["chroot", tree, loader, "--list", program], { accept: [0, 1, 127] });
+  if (stdout.includes("statically linked")) return [];
+  const lost = /^\s*(\S+) => not found/m.exec(stdout)?.[1] ?? /(lib\S+): cannot open shared object/.exec(stderr)?.[1];
+  if (exitCode !== 0 || lost !== undefined) {
+    throw new Error(`Cannot run "${program}" in an image: library ${lost ?? stderr.trim()} is missing; add its package in scripts/stack/pins.ts`);
+  }
+  return [loader, ...[...stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1] ?? "").sort()];
+}
+
+/**
+ * Copies a program with the libraries it needs from one tree into another.
+ *
+ * @param program Absolute path in the first tree.
+ * @param path Absolute path in the second one.
+ */
+export async function transplant(tree: string, program: string, root: string, path: string): Promise<void> {
+  const copies = [[program, path], ...(await librariesOf(tree, program)).map((library) => [library, library])];
+  for (const [from = "", to = ""] of copies) {
+    const target = join(root, to);
+    await mkdir(dirname(target), { recursive: true });
+    await cp(await realpath(join(tree, from)), target);
+    await chmod(target, 0o755);
+  }
 }

@@ -1,0 +1,88 @@
+import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { INDEX_FORMAT, type BundleEntry, type BundleIndex } from "../src/bundle/index-format.ts";
+import { Cache, checkUnchanged } from "./lib/cache.ts";
+import { sha256File } from "./lib/hash.ts";
+import { elapsed, megabytes, Progress, runScript, say } from "./lib/progress.ts";
+import { PLATFORM } from "./stack/artefacts.ts";
+import { debianSource } from "./stack/debian.ts";
+import { STACK_NAME } from "./stack/pins.ts";
+import type { Artefact, Source } from "./stack/source.ts";
+
+const USAGE = `Usage: bun scripts/assemble.ts [--out DIR] [--cache DIR]
+
+Produces a stack directory: host programs, network plugins, image archives and index.json.
+  --out DIR    where to (default: dist/stack)
+  --cache DIR  where results are kept (default: $NODELET_CACHE, else /var/cache/nodelet)`;
+
+/**
+ * Brings one file to its place: a link where cache and target share a file system, else a copy.
+ *
+ * @returns The finished line of the index.
+ */
+async function place(artefact: Artefact, out: string): Promise<BundleEntry> {
+  const target = join(out, artefact.entry.path);
+  const fresh = `${target}.new`;
+  await mkdir(dirname(target), { recursive: true });
+  await rm(fresh, { force: true });
+  await link(artefact.file, fresh).catch(() => copyFile(artefact.file, fresh));
+  await rename(fresh, target);
+  const { size } = await stat(target);
+  const sha256 = await sha256File(target);
+  await checkUnchanged(artefact.file, sha256);
+  return { ...artefact.entry, size, sha256 };
+}
+
+/** Removes files that an earlier stack left in the directory and this one does not have. */
+async function sweep(out: string, entries: BundleEntry[]): Promise<void> {
+  const wanted = new Set(["index.json", ...entries.map((entry) => entry.path)]);
+  for (const item of await readdir(out, { recursive: true, withFileTypes: true })) {
+    const path = relative(out, join(item.parentPath, item.name));
+    if (!item.isDirectory() && !wanted.has(path)) await rm(join(out, path));
+  }
+}
+
+/** Writes the index so that a reader sees the old one or the new one, whole. */
+async function writeIndex(out: string, index: BundleIndex): Promise<void> {
+  const fresh = join(out, "index.json.new");
+  const file = await open(fresh, "w", 0o644);
+  await file.writeFile(`${JSON.stringify(index, null, 2)}\n`);
+  await file.sync();
+  await file.close();
+  await rename(fresh, join(out, "index.json"));
+}
+
+/** Runs all recipes of a source and lays their results out as a stack directory. */
+async function assemble(source: Source, cache: Cache, out: string): Promise<void> {
+  const started = performance.now();
+  const recipes = source.recipes();
+  const progress = new Progress(recipes.length + 1);
+  say(`stack ${STACK_NAME} from ${source.describe()}`);
+  const artefacts: Artefact[] = [];
+  for (const recipe of recipes) {
+    await progress.step(recipe.title, async (note) => {
+      const made = await recipe.produce(cache);
+      artefacts.push(...made.artefacts);
+      if (made.leftOut !== undefined) note(`LEFT OUT: ${made.leftOut}`);
+      else if (made.hit) note("from cache");
+    });
+  }
+  await progress.step(`stack directory ${out}`, async (note) => {
+    await mkdir(out, { recursive: true });
+    const entries = await Promise.all(artefacts.map((artefact) => place(artefact, out)));
+    entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+    await writeIndex(out, { format: INDEX_FORMAT, name: STACK_NAME, platform: PLATFORM, entries });
+    await sweep(out, entries);
+    const bytes = entries.reduce((sum, entry) => sum + entry.size, 0);
+    note(`${entries.length} files, ${megabytes(bytes)}`);
+  });
+  say(`stack complete after ${elapsed(started)}: ${join(out, "index.json")}`);
+}
+
+await runScript(async () => {
+  const { values } = parseArgs({ options: { out: { type: "string" }, cache: { type: "string" }, help: { type: "boolean", short: "h" } } });
+  if (values.help === true) return console.log(USAGE);
+  const out = resolve(values.out ?? join(import.meta.dir, "..", "dist", "stack"));
+  await assemble(debianSource, Cache.standard(values.cache), out);
+});

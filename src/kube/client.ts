@@ -1,0 +1,140 @@
+import { AppError, codeOf, messageOf } from "../errors.ts";
+import type { Host } from "../host/host.ts";
+import { readRequired } from "../host/host.ts";
+
+/** An object of the Kubernetes API, as much of it as we look at. */
+export interface KubeObject {
+  apiVersion?: string;
+  kind?: string;
+  metadata: {
+    name: string;
+    namespace?: string;
+    uid?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+    ownerReferences?: { kind: string }[];
+    deletionTimestamp?: string;
+  };
+  // Every kind has its own; callers narrow what they read.
+  // eslint-disable-next-line
+  [field: string]: any;
+}
+
+/** An answer of the API server. */
+export interface KubeResponse {
+  status: number;
+  body: KubeObject & { items?: KubeObject[]; message?: string };
+}
+
+/** The API server of this node, on mutual TLS. */
+export interface Kube {
+  /** Any request. The answer may be a refusal. @throws AppError when the server cannot be reached. */
+  request(method: string, path: string, options?: { body?: unknown; contentType?: string; timeoutMs?: number }): Promise<KubeResponse>;
+  /** An object, or undefined when it is not there. @throws AppError on any other refusal. */
+  get(path: string): Promise<KubeObject | undefined>;
+  /** Items of a list. */
+  list(path: string): Promise<KubeObject[]>;
+  /** Server-side apply under the field manager `nodelet`. */
+  apply(path: string, object: KubeObject): Promise<KubeObject>;
+  /** Strategic merge patch. */
+  patch(path: string, patch: unknown): Promise<KubeObject>;
+  /** True when `/readyz` says ok. Never throws. */
+  ready(): Promise<boolean>;
+  /** True when the server answers `/livez` with ok. Never throws. */
+  live(): Promise<boolean>;
+}
+
+/** Who to talk to, and as whom. */
+export interface KubeOptions {
+  host: Host;
+  /** For example `https://127.0.0.1:6443`. */
+  server: string;
+  certs: { ca: string; cert: string; key: string };
+  signal: AbortSignal;
+}
+
+/** A client that reads its certificates when first used, so that it can be made before they are. */
+export function kubeClient(options: KubeOptions): Kube {
+  let tls: Promise<{ ca: string; cert: string; key: string }> | undefined;
+  const loadTls = () => {
+    tls ??= readTls(options).catch((error) => {
+      tls = undefined;
+      throw error;
+    });
+    return tls;
+  };
+  const request: Kube["request"] = async (method, path, { body, contentType, timeoutMs = 10_000 } = {}) => {
+    const credentials = await loadTls();
+    try {
+      const response = await fetch(`${options.server}${path}`, {
+        method,
+        tls: credentials,
+        // A new connection each time: the server goes up and down while we watch.
+        keepalive: false,
+        signal: AbortSignal.any([options.signal, AbortSignal.timeout(timeoutMs)]),
+        ...(body !== undefined && {
+          body: JSON.stringify(body),
+          headers: { "content-type": contentType ?? "application/json" },
+        }),
+      });
+      const text = await response.text();
+      return { status: response.status, body: parseBody(text) };
+    } catch (error) {
+      const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
+      throw new AppError(`Cannot reach the API server at "${options.server}": ${what}`, {
+        hint: "see the log of the container k8s_kube-apiserver: docker ps -a; nodelet phases status",
+      });
+    }
+  };
+  const must = async (method: string, path: string, send?: { body: unknown; contentType: string }) => {
+    const response = await request(method, path, send);
+    if (response.status < 300) return response.body;
+    throw refusal({ method, path, response });
+  };
+  const healthy = async (path: string) => {
+    const response = await request("GET", path, { timeoutMs: 2000 }).catch(() => undefined);
+    return response?.status === 200;
+  };
+  return {
+    request,
+    async get(path) {
+      const response = await request("GET", path);
+      if (response.status === 404) return undefined;
+      if (response.status < 300) return response.body;
+      throw refusal({ method: "GET", path, response });
+    },
+    list: async (path) => (await must("GET", path)).items ?? [],
+    apply: (path, object) =>
+      must("PATCH", `${path}?fieldManager=nodelet&force=true`, {
+        body: object,
+        contentType: "application/apply-patch+yaml",
+      }),
+    patch: (path, patch) => must("PATCH", path, { body: patch, contentType: "application/strategic-merge-patch+json" }),
+    ready: () => healthy("/readyz"),
+    live: () => healthy("/livez"),
+  };
+}
+
+async function readTls(options: KubeOptions) {
+  const { host, certs } = options;
+  const [ca, cert, key] = await Promise.all([
+    readRequired(host, certs.ca),
+    readRequired(host, certs.cert),
+    readRequired(host, certs.key),
+  ]);
+  return { ca, cert, key };
+}
+
+function parseBody(text: string): KubeResponse["body"] {
+  try {
+    return JSON.parse(text) as KubeResponse["body"];
+  } catch {
+    return { metadata: { name: "" }, message: text };
+  }
+}
+
+function refusal(details: { method: string; path: string; response: KubeResponse }): AppError {
+  const { method, path, response } = details;
+  const why = response.body.message ?? messageOf(response.body);
+  return new AppError(`API server refused ${method} ${path}: ${response.status} ${why}`);
+}

@@ -1,0 +1,48 @@
+import type { Ctx } from "../ctx.ts";
+import type { Outcome } from "../host/host.ts";
+
+/** What a probe of a phase found. */
+export interface PhaseState {
+  state: "running" | "stopped" | "failed";
+  /** What is wrong, for a person; empty when running. */
+  message?: string;
+}
+
+/** What a phase may say while it waits, for example `0/1 members healthy`. */
+export type Say = (what: string) => void;
+
+/**
+ * One step of bringing a node up. A phase says what the node must have; the runner prints, times, wraps errors and
+ * honours cancellation.
+ *
+ * ```text
+ * stopped --start--> started --ready--> running --stop--> stopped
+ * ```
+ *
+ * `start` is run in the order of the list, one phase at a time. `ready` waits until what was started works, while later
+ * phases start; a phase that cannot begin before that names the phase it waits for in `needs`.
+ */
+export interface Phase {
+  /** `NNN-name`, as its file is called. */
+  readonly id: string;
+  /** The phase's own words, for the operator. */
+  readonly title: string;
+  readonly roles: readonly ("master" | "worker")[];
+  /** Ids of phases that must be ready, not only started, before this one starts. */
+  readonly needs?: readonly string[];
+  /** Left out of a stop that does not go down to the first phase. */
+  readonly onlyFullStop?: boolean;
+  /** Brings the node to the wanted state; says "unchanged" when it was. */
+  start(ctx: Ctx): Promise<Outcome>;
+  /** Waits until what was started works. @throws AppError when its deadline is over. */
+  ready?(ctx: Ctx, say: Say): Promise<void>;
+  /** Undoes what start did; may be run when nothing runs. */
+  stop(ctx: Ctx, say: Say): Promise<Outcome>;
+  /** A real probe without side effects; the column STATUS CHECK says whether there is one. */
+  status?(ctx: Ctx): Promise<PhaseState>;
+}
+
+/** A state for {@linkcode PhaseState} from a condition. @param message what is wrong when the condition is false */
+export function stateOf(running: boolean, message: string): PhaseState {
+  return running ? { state: "running" } : { state: "stopped", message };
+}
