@@ -9,14 +9,10 @@ export type ConfigKey = keyof typeof fields;
  * they were not given. What a key means is said in `fields/`.
  */
 export type Config = {
-  readonly [K in ConfigKey]: (typeof fields)[K] extends Field<infer T>
-    ? Frozen<T>
-    : never;
+  readonly [K in ConfigKey]: (typeof fields)[K] extends Field<infer T> ? Frozen<T> : never;
 };
 
 /** A taint that the node registers with. */
 export type Taint = Config["nodeTaints"][number];
 
-type Frozen<T> = T extends object
-  ? { readonly [K in keyof T]: Frozen<T[K]> }
-  : T;
+type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;

@@ -35,10 +35,7 @@ export function field<S extends z.ZodType>(
 }
 
 /** A key that may be left out. */
-export function optional<S extends z.ZodType>(
-  schema: S,
-  spec: FieldSpec,
-): Field<z.output<S> | undefined> {
+export function optional<S extends z.ZodType>(schema: S, spec: FieldSpec): Field<z.output<S> | undefined> {
   return { ...common(schema, spec), default: undefined };
 }
 

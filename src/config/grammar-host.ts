@@ -20,13 +20,8 @@ export function openedPath() {
 }
 
 const checkAbsolute: Check = (value) => {
-  if (!value.startsWith("/"))
-    return `${quote(value)} is not an absolute path; expected it to start with /`;
-  if (
-    value.split("/").includes("..") ||
-    /\p{Cc}/u.test(value) ||
-    normalize(value) === "/"
-  ) {
+  if (!value.startsWith("/")) return `${quote(value)} is not an absolute path; expected it to start with /`;
+  if (value.split("/").includes("..") || /\p{Cc}/u.test(value) || normalize(value) === "/") {
     return `${quote(value)} is not accepted as a path; expected one without .. and control characters, below /`;
   }
   return undefined;
@@ -52,15 +47,9 @@ export function cpuList() {
   const expected = "processor numbers and ranges, for example 0-1,4";
   return text(
     (value) => {
-      const ranges = value
-        .split(",")
-        .map((part) => /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part));
-      const good = ranges.every(
-        (match) => match && Number(match[1]) <= Number(match[2] ?? match[1]),
-      );
-      return good
-        ? undefined
-        : `${quote(value)} is not a list of processors; expected ${expected}`;
+      const ranges = value.split(",").map((part) => /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part));
+      const good = ranges.every((match) => match && Number(match[1]) <= Number(match[2] ?? match[1]));
+      return good ? undefined : `${quote(value)} is not a list of processors; expected ${expected}`;
     },
     { expected },
   );
@@ -68,13 +57,10 @@ export function cpuList() {
 
 /** Base64 whose content is never shown. */
 export function base64() {
-  const pattern =
-    /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+  const pattern = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
   return text(
     (value) =>
-      pattern.test(value)
-        ? undefined
-        : "value is not base64; expected the encoded file on one line",
+      pattern.test(value) ? undefined : "value is not base64; expected the encoded file on one line",
     {
       expected: "base64",
       pattern,

@@ -7,8 +7,7 @@ const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 export const checkLabelKey: Check = (key) => {
   const parts = key.split("/");
   const name = parts.at(-1) ?? "";
-  const prefixed =
-    parts.length === 1 || (parts.length === 2 && isDnsName(parts[0] ?? ""));
+  const prefixed = parts.length === 1 || (parts.length === 2 && isDnsName(parts[0] ?? ""));
   if (prefixed && NAME.test(name)) return undefined;
   return `${quote(key)} is not a label key; expected name or prefix/name, for example example.com/rack`;
 };
@@ -22,20 +21,11 @@ export const checkLabelValue: Check = (value) =>
 
 /** A map of labels. */
 export function labels() {
-  const key = text(checkLabelKey, { expected: "a label key" });
-  const value = text(checkLabelValue, { expected: "a label value" });
-  return z
-    .record(z.string(), value, {
-      error: (issue) => `${quote(issue.input)} is not a map of labels`,
-    })
-    .superRefine((map, context) => {
-      for (const name of Object.keys(map)) {
-        const message = checkLabelKey(name);
-        if (message !== undefined)
-          context.addIssue({ code: "custom", message });
-      }
-    })
-    .meta({ propertyNames: z.toJSONSchema(key) });
+  return z.record(
+    text(checkLabelKey, { expected: "a label key" }),
+    text(checkLabelValue, { expected: "a label value" }),
+    { error: (issue) => `${quote(issue.input)} is not a map of labels; expected name: value` },
+  );
 }
 
 /** A list of taints. */
@@ -48,8 +38,7 @@ export function taints() {
         effect: oneOf(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
       },
       {
-        error: (issue) =>
-          `${quote(issue.input)} is not a taint; expected key, value and effect`,
+        error: (issue) => `${quote(issue.input)} is not a taint; expected key, value and effect`,
       },
     ),
   );
@@ -57,29 +46,21 @@ export function taints() {
 
 /** Takes taints as `kubectl taint` writes them, `key=value:Effect`; what has another form is left for the schema. */
 export function adaptTaints(value: unknown): unknown {
-  const items =
-    typeof value === "string"
-      ? value.split(",").filter((item) => item !== "")
-      : value;
+  const items = typeof value === "string" ? value.split(",").filter((item) => item !== "") : value;
   if (!Array.isArray(items)) return items;
   return items.map((item: unknown) => {
-    const match =
-      typeof item === "string"
-        ? /^([^=:]+)(?:=([^:]*))?:(.*)$/.exec(item)
-        : null;
-    return match
-      ? { key: match[1], value: match[2] ?? "", effect: match[3] }
-      : item;
+    const match = typeof item === "string" ? /^([^=:]+)(?:=([^:]*))?:(.*)$/.exec(item) : null;
+    return match ? { key: match[1], value: match[2] ?? "", effect: match[3] } : item;
   });
 }
 
 /** Component flags, each `--name=value`. */
 export function componentFlags() {
   const check: Check = (flag) =>
-    // Quotes and backslashes would change meaning on the way through units and environment files.
-    /^--[a-z][a-z0-9-]*=[^\p{Cc}"'\\`$]*$/u.test(flag)
+    // These characters would change meaning on the way through units and environment files.
+    /^--[a-z][a-z0-9-]*=[^\p{Cc}\s"'\\`$]*$/u.test(flag)
       ? undefined
-      : `${quote(flag)} is not a flag; expected --name=value without quotes, '\\', '$' and control characters`;
+      : `${quote(flag)} is not a flag; expected --name=value without spaces, quotes, '\\' and '$'`;
   return list(text(check, { expected: "--name=value" }));
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseAddress, parseCidr, formatCidr } from "./net.ts";
+import { formatCidr, overlaps, parseAddress, parseCidr } from "./net.ts";
 
 /** Says what is wrong with a text, or undefined when nothing is. */
 export type Check = (text: string) => string | undefined;
@@ -14,36 +14,24 @@ interface TextOptions {
 
 /** A value as it is shown in a message: quoted, control characters escaped, shortened. */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value) ?? "no value";
   return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 
 /** A text that passes `check`. */
-export function text(
-  check: Check,
-  { expected, pattern, secret = false }: TextOptions,
-) {
-  const wrong = (input: unknown) =>
-    `${secret ? "value" : quote(input)} is not a text; expected ${expected}`;
-  const schema = z
-    .string({ error: (issue) => wrong(issue.input) })
-    .superRefine((value, context) => {
-      const message = check(value);
-      if (message !== undefined) context.addIssue({ code: "custom", message });
-    });
+export function text(check: Check, { expected, pattern, secret = false }: TextOptions) {
+  const wrong = (input: unknown) => `${secret ? "value" : quote(input)} is not a text; expected ${expected}`;
+  const schema = z.string({ error: (issue) => wrong(issue.input) }).superRefine((value, context) => {
+    const message = check(value);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
   return pattern ? schema.meta({ pattern: pattern.source }) : schema;
 }
 
 /** A text that matches the whole of `pattern`; `what` and `expected` go into the message. */
-export function matching(
-  pattern: RegExp,
-  { what, expected }: { what: string; expected: string },
-) {
+export function matching(pattern: RegExp, { what, expected }: { what: string; expected: string }) {
   return text(
-    (value) =>
-      pattern.test(value)
-        ? undefined
-        : `${quote(value)} is not ${what}; expected ${expected}`,
+    (value) => (pattern.test(value) ? undefined : `${quote(value)} is not ${what}; expected ${expected}`),
     {
       expected,
       pattern,
@@ -62,8 +50,7 @@ export function integer(min: number, max: number) {
 /** true or false. */
 export function boolean() {
   return z.boolean({
-    error: (issue) =>
-      `${quote(issue.input)} is not a boolean; expected true or false`,
+    error: (issue) => `${quote(issue.input)} is not a boolean; expected true or false`,
   });
 }
 
@@ -72,9 +59,7 @@ export function oneOf<const T extends readonly [string, ...string[]]>(
   values: T,
   later: { what: string; values: readonly string[] } = { what: "", values: [] },
 ) {
-  const expected = [values.slice(0, -1).join(", "), values.at(-1)]
-    .filter(Boolean)
-    .join(" or ");
+  const expected = [values.slice(0, -1).join(", "), values.at(-1)].filter(Boolean).join(" or ");
   return z.enum(values, {
     error: ({ input }) =>
       later.values.includes(String(input))
@@ -121,8 +106,7 @@ export function hostAddress() {
 
 function checkHostAddress(value: string): string | undefined {
   const address = parseAddress(value);
-  if (!address)
-    return `${quote(value)} is not an IP address; expected for example 192.0.2.10`;
+  if (!address) return `${quote(value)} is not an IP address; expected for example 192.0.2.10`;
   if (address.family !== V4)
     return `${quote(value)} is an IPv6 address; IPv6 is not in this version, expected IPv4`;
   const first = Number(address.value >> 24n);
@@ -145,13 +129,9 @@ export function hostOrAddress() {
 
 /** An address of either family or a DNS name, as it stands in a certificate. */
 export function subjectName() {
-  return text(
-    (value) =>
-      parseAddress(value) || isName(value) ? undefined : notHost(value),
-    {
-      expected: "an IP address or a DNS name",
-    },
-  );
+  return text((value) => (parseAddress(value) || isName(value) ? undefined : notHost(value)), {
+    expected: "an IP address or a DNS name",
+  });
 }
 
 // A name that ends in digits only is a mistyped address, never a host (10.0.0.300).
@@ -159,21 +139,17 @@ const isName = (value: string) => isDnsName(value) && !/(^|\.)\d+$/.test(value);
 const notHost = (value: string) =>
   `${quote(value)} is neither an IP address nor a lower-case DNS name; expected for example 192.0.2.10 or k8s.example.com`;
 
+// This host, loopback, link-local, multicast and reserved.
+const SPECIAL = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].flatMap(
+  (text) => parseCidr(text) ?? [],
+);
+
 /** An IPv4 block without host bits whose length is in the range. */
-export function cidr({
-  example,
-  min,
-  max,
-}: {
-  example: string;
-  min: number;
-  max: number;
-}) {
+export function cidr({ example, min, max }: { example: string; min: number; max: number }) {
   return text(
     (value) => {
       const block = parseCidr(value);
-      if (!block)
-        return `${quote(value)} is not a CIDR; expected for example ${example}`;
+      if (!block) return `${quote(value)} is not a CIDR; expected for example ${example}`;
       if (block.family !== V4)
         return `${quote(value)} is an IPv6 block; IPv6 is not in this version, expected IPv4`;
       if (value !== formatCidr(block))
@@ -181,6 +157,9 @@ export function cidr({
       if (block.prefix < min || block.prefix > max) {
         return `${quote(value)} has a prefix of /${block.prefix}; expected /${min} to /${max}`;
       }
+      const special = SPECIAL.find((range) => overlaps(range, block));
+      if (special)
+        return `${quote(value)} overlaps ${formatCidr(special)}, which is not for hosts; expected ${example}`;
       return undefined;
     },
     { expected: `a CIDR, for example ${example}` },

@@ -16,15 +16,12 @@ const WIDTH = { 4: 32, 6: 128 } as const;
 /** Takes `10.0.0.1` or `fd00::1`, without zone or brackets; gives the address, or undefined when it is none. */
 export function parseAddress(text: string): Address | undefined {
   const value = text.includes(":") ? parseV6(text) : parseV4(text);
-  return value === undefined
-    ? undefined
-    : { family: text.includes(":") ? 6 : 4, value };
+  return value === undefined ? undefined : { family: text.includes(":") ? 6 : 4, value };
 }
 
 /** The usual text of an address; IPv6 in its short form (RFC 5952). */
 export function formatAddress({ family, value }: Address): string {
-  if (family === 4)
-    return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join(".");
+  if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join(".");
   const groups = Array.from({ length: 8 }, (_, i) =>
     ((value >> BigInt(112 - 16 * i)) & 0xffffn).toString(16),
   );
@@ -54,12 +51,8 @@ export function formatCidr({ family, base, prefix }: Cidr): string {
 /** True when every address of `inner`, a block or one address, is in `outer`. */
 export function contains(outer: Cidr, inner: Cidr | Address): boolean {
   const block = "base" in inner ? inner : single(inner);
-  if (outer.family !== block.family || block.prefix < outer.prefix)
-    return false;
-  return (
-    clearHostBits({ family: block.family, value: block.base }, outer.prefix) ===
-    outer.base
-  );
+  if (outer.family !== block.family || block.prefix < outer.prefix) return false;
+  return clearHostBits({ family: block.family, value: block.base }, outer.prefix) === outer.base;
 }
 
 /** True when the two blocks have an address in common. */
@@ -112,12 +105,7 @@ function clearHostBits({ family, value }: Address, prefix: number): bigint {
 function parseV4(text: string): bigint | undefined {
   const parts = text.split(".");
   // Leading zeros are refused: some readers take them as octal, so that one text would name two hosts.
-  if (
-    parts.length !== 4 ||
-    !parts.every(
-      (part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256,
-    )
-  ) {
+  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) {
     return undefined;
   }
   return parts.reduce((value, part) => (value << 8n) | BigInt(part), 0n);
@@ -126,22 +114,13 @@ function parseV4(text: string): bigint | undefined {
 function parseV6(text: string): bigint | undefined {
   const halves = withHexTail(text).split("::");
   if (halves.length > 2) return undefined;
-  const [head, tail] = halves.map((half) =>
-    half === "" ? [] : half.split(":"),
-  );
+  const [head, tail] = halves.map((half) => (half === "" ? [] : half.split(":")));
   const given = [...(head ?? []), ...(tail ?? [])];
   if (!given.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return undefined;
   const missing = 8 - given.length;
   if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
-  const groups = [
-    ...(head ?? []),
-    ...Array<string>(missing).fill("0"),
-    ...(tail ?? []),
-  ];
-  return groups.reduce(
-    (value, group) => (value << 16n) | BigInt(`0x${group}`),
-    0n,
-  );
+  const groups = [...(head ?? []), ...Array<string>(missing).fill("0"), ...(tail ?? [])];
+  return groups.reduce((value, group) => (value << 16n) | BigInt(`0x${group}`), 0n);
 }
 
 /** Rewrites the dotted end of `::ffff:10.0.0.1` as two groups. */

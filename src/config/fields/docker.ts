@@ -8,12 +8,8 @@ export const docker = {
     alias: "DOCKER_CGROUP",
     default: "auto",
     // The original has the whole option of the engine here.
-    adapt: (value) =>
-      typeof value === "string"
-        ? value.replace(/^native\.cgroupdriver=/, "")
-        : value,
-    about:
-      "Cgroup driver of Docker and the kubelet; auto keeps the one that Docker uses",
+    adapt: (value) => (typeof value === "string" ? value.replace(/^native\.cgroupdriver=/, "") : value),
+    about: "Cgroup driver of Docker and the kubelet; auto keeps the one that Docker uses",
   }),
   dockerLiveRestore: field(boolean(), {
     alias: "DOCKER_LIVE_RESTORE_ENABLED",

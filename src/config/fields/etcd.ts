@@ -25,8 +25,7 @@ export const etcd = {
   etcdElectionTimeout: field(integer(50, 50000), {
     alias: "ETCD_ELECTION_TIMEOUT",
     default: 1000,
-    about:
-      "Milliseconds without a heartbeat before an election; at least five times the heartbeat",
+    about: "Milliseconds without a heartbeat before an election; at least five times the heartbeat",
   }),
   etcdQuotaBackendBytes: field(integer(64 * 2 ** 20, 8 * 2 ** 30), {
     alias: "ETCD_QUOTA_BACKEND_BYTES",
@@ -46,8 +45,7 @@ export const etcd = {
     {
       alias: "ETCD_AUTO_COMPACTION_RETENTION",
       default: "0",
-      about:
-        "History that etcd keeps, in hours or as a duration; 0 leaves compaction to the API server",
+      about: "History that etcd keeps, in hours or as a duration; 0 leaves compaction to the API server",
     },
   ),
 };

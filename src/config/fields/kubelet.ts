@@ -1,13 +1,7 @@
 import { field, optional } from "../field.ts";
 import { integer, oneOf } from "../grammar.ts";
 import { base64, cpuList } from "../grammar-host.ts";
-import {
-  adaptFlags,
-  adaptTaints,
-  componentFlags,
-  labels,
-  taints,
-} from "../grammar-kube.ts";
+import { adaptFlags, adaptTaints, componentFlags, labels, taints } from "../grammar-kube.ts";
 
 /** The kubelet and how the node registers. */
 export const kubelet = {
@@ -24,18 +18,14 @@ export const kubelet = {
     default: "none",
     about: "none, or static to give whole processors to guaranteed pods",
   }),
-  topologyManagerPolicy: field(
-    oneOf(["none", "best-effort", "restricted", "single-numa-node"]),
-    {
-      alias: "TOPOLOGY_MANAGER_POLICY",
-      default: "none",
-      about: "How resources of a pod are aligned to NUMA nodes",
-    },
-  ),
+  topologyManagerPolicy: field(oneOf(["none", "best-effort", "restricted", "single-numa-node"]), {
+    alias: "TOPOLOGY_MANAGER_POLICY",
+    default: "none",
+    about: "How resources of a pod are aligned to NUMA nodes",
+  }),
   reservedCpus: optional(cpuList(), {
     alias: "RESERVED_CPUS",
-    about:
-      "Processors kept from pods, for example 0-1; needed with the static policy",
+    about: "Processors kept from pods, for example 0-1; needed with the static policy",
   }),
   nodeLabels: field(labels(), {
     default: {},
@@ -46,8 +36,7 @@ export const kubelet = {
     default: [],
     flag: true,
     adapt: adaptTaints,
-    about:
-      "Taints of the node, as key, value and effect or as key=value:Effect",
+    about: "Taints of the node, as key, value and effect or as key=value:Effect",
   }),
   kubeletCloudConfig: optional(base64(), {
     alias: "KUBELET_CLOUD_CONFIG",

@@ -1,13 +1,5 @@
 import { field, optional } from "../field.ts";
-import {
-  cidr,
-  dnsName,
-  hostOrAddress,
-  integer,
-  list,
-  oneOf,
-  subjectName,
-} from "../grammar.ts";
+import { cidr, dnsName, hostOrAddress, integer, list, oneOf, subjectName } from "../grammar.ts";
 
 const LATER_PLUGINS = {
   what: "network plugin",
@@ -19,8 +11,7 @@ export const network = {
   masterIp: optional(hostOrAddress(), {
     alias: "MASTER_IP",
     flag: true,
-    about:
-      "Address or name of the API for the other nodes; the node's address when not given",
+    about: "Address or name of the API for the other nodes; the node's address when not given",
   }),
   externalDnsName: optional(dnsName("k8s.example.com"), {
     alias: "EXTERNAL_DNS_NAME",
@@ -57,8 +48,7 @@ export const network = {
   }),
   podCidr: optional(cidr({ example: "10.20.0.0/24", min: 8, max: 30 }), {
     flag: true,
-    about:
-      "Addresses of the pods of this node; the first block of containersCidr when not given",
+    about: "Addresses of the pods of this node; the first block of containersCidr when not given",
   }),
   networkPlugin: field(oneOf(["bridge", "noop"], LATER_PLUGINS), {
     alias: "PF9_NETWORK_PLUGIN",
@@ -69,8 +59,7 @@ export const network = {
   mtu: optional(integer(576, 9216), {
     alias: "MTU_SIZE",
     flag: true,
-    about:
-      "MTU of the pod network; the one of the host's interface when not given",
+    about: "MTU of the pod network; the one of the host's interface when not given",
   }),
   clusterDomain: field(dnsName("cluster.local"), {
     alias: "DNS_DOMAIN",

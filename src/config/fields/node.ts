@@ -1,12 +1,5 @@
 import { field, optional } from "../field.ts";
-import {
-  boolean,
-  dnsName,
-  hostAddress,
-  integer,
-  matching,
-  oneOf,
-} from "../grammar.ts";
+import { boolean, dnsName, hostAddress, integer, matching, oneOf } from "../grammar.ts";
 import { openedPath } from "../grammar-host.ts";
 
 /** Who the node is and how nodelet works on it. */
@@ -30,8 +23,7 @@ export const node = {
   ),
   nodeName: optional(dnsName("node-1"), {
     flag: true,
-    about:
-      "Name of the node in the cluster; the host name in lower case when not given",
+    about: "Name of the node in the cluster; the host name in lower case when not given",
   }),
   nodeIp: optional(hostAddress(), {
     flag: true,
@@ -40,8 +32,7 @@ export const node = {
   kubeServiceState: field(oneOf(["true", "false", "ignore"]), {
     alias: "KUBE_SERVICE_STATE",
     default: "true",
-    about:
-      "Whether the daemon keeps the services running (true), stopped (false) or as they are (ignore)",
+    about: "Whether the daemon keeps the services running (true), stopped (false) or as they are (ignore)",
   }),
   allowWorkloadsOnMaster: field(boolean(), {
     alias: "ALLOW_WORKLOADS_ON_MASTER",
@@ -68,14 +59,12 @@ export const node = {
   ),
   maxNatConn: optional(integer(1024, 2 ** 31 - 1), {
     alias: "MAX_NAT_CONN",
-    about:
-      "Entries of the connection tracking table; the kernel's own when not given",
+    about: "Entries of the connection tracking table; the kernel's own when not given",
   }),
   bundle: optional(openedPath(), {
     flag: true,
     path: true,
-    about:
-      "Directory of the bundle with images and binaries; the one in the program when not given",
+    about: "Directory of the bundle with images and binaries; the one in the program when not given",
   }),
   phaseTimeoutSeconds: field(integer(10, 86400), {
     default: 300,
