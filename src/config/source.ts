@@ -1,17 +1,19 @@
 import {
   type Document,
   isMap,
+  isNode,
   isScalar,
   LineCounter,
   type Pair,
   parseAllDocuments,
   type YAMLError,
 } from "yaml";
+import { messageOf } from "../errors.ts";
 import type { ConfigKey } from "./config.ts";
 import { fields } from "./fields.ts";
 import { quote } from "./grammar.ts";
 import { closest } from "./suggest.ts";
-import { fieldOf, keyOf, pathText, validate } from "./validate.ts";
+import { fieldOf, keyOf, pathText, type Validated, validate } from "./validate.ts";
 
 /** The text of one configuration file. */
 export interface ConfigSource {
@@ -97,7 +99,7 @@ function readPair(
   file: OpenFile,
   { key, name, pair, layer }: { key: ConfigKey; name: string; pair: Pair; layer: Layer },
 ): void {
-  const result = validate(key, plainValue(file, pair.value));
+  const result = check(file, { key, node: pair.value });
   if (result.ok) {
     layer.given.push({ key, value: result.value, at: `${file.path}:${lineOf(file, pair.key)}: ${name}` });
     return;
@@ -111,13 +113,15 @@ function readPair(
   }
 }
 
-function plainValue(file: OpenFile, node: unknown): unknown {
+function check(file: OpenFile, { key, node }: { key: ConfigKey; node: unknown }): Validated {
+  let raw: unknown;
   try {
-    return isNode(node) ? node.toJS(file.document) : undefined;
-  } catch {
-    // References that lead nowhere or multiply beyond measure; the schema refuses the missing value.
-    return undefined;
+    raw = isNode(node) ? node.toJS(file.document) : node;
+  } catch (error) {
+    // An anchor that is not there, or references that multiply beyond measure.
+    return { ok: false, issues: [{ path: [], message: `not valid YAML: ${messageOf(error)}` }] };
   }
+  return validate(key, raw);
 }
 
 /** `key:`, `key: null` and, for the original's keys, which its tools write out empty, `KEY: ""`. */
