@@ -81,7 +81,9 @@ async function assemble(source: Source, cache: Cache, out: string): Promise<void
 }
 
 await runScript(async () => {
-  const { values } = parseArgs({ options: { out: { type: "string" }, cache: { type: "string" }, help: { type: "boolean", short: "h" } } });
+  const { values } = parseArgs({
+    options: { out: { type: "string" }, cache: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
   if (values.help === true) return console.log(USAGE);
   const out = resolve(values.out ?? join(import.meta.dir, "..", "dist", "stack"));
   await assemble(debianSource, Cache.standard(values.cache), out);

@@ -13,7 +13,11 @@ export interface AptEntry {
   signedBy?: string;
 }
 
-const APT_ENV = { ...(process.env as Record<string, string>), DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
+const APT_ENV = {
+  ...(process.env as Record<string, string>),
+  DEBIAN_FRONTEND: "noninteractive",
+  LC_ALL: "C",
+};
 let updated = false;
 
 /** Fetches the package lists, at most once in a run. */
@@ -25,7 +29,9 @@ export async function aptUpdate(): Promise<void> {
 
 /** Those of the packages that are not installed. */
 async function missing(packages: string[]): Promise<string[]> {
-  const { stdout } = await run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", ...packages], { accept: [0, 1] });
+  const { stdout } = await run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", ...packages], {
+    accept: [0, 1],
+  });
   const installed = new Set(
     stdout
       .split("\n")
@@ -72,7 +78,9 @@ export async function aptEntries(suite: string): Promise<AptEntry[]> {
   }
   const found = entries.filter((entry) => entry.suites.includes(suite) && entry.components.includes("main"));
   if (found.length === 0) {
-    throw new Error(`Cannot find package sources of Debian "${suite}" in /etc/apt: found none; expected an entry with its main component`);
+    throw new Error(
+      `Cannot find package sources of Debian "${suite}" in /etc/apt: found none; expected an entry with its main component`,
+    );
   }
   return found;
 }
@@ -90,7 +98,12 @@ function parseDeb822(text: string): AptEntry[] {
     if (!words("types").includes("deb") || fields.get("enabled") === "no") continue;
     const signedBy = fields.get("signed-by");
     for (const uri of words("uris")) {
-      entries.push({ uri, suites: words("suites"), components: words("components"), ...(signedBy?.startsWith("/") ? { signedBy } : {}) });
+      entries.push({
+        uri,
+        suites: words("suites"),
+        components: words("components"),
+        ...(signedBy?.startsWith("/") ? { signedBy } : {}),
+      });
     }
   }
   return entries;
@@ -102,7 +115,12 @@ function parseOneLine(text: string): AptEntry[] {
   for (const match of text.matchAll(/^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.+)$/gm)) {
     const signedBy = /signed-by=(\S+)/.exec(match[1] ?? "")?.[1];
     const components = (match[4] ?? "").split("#")[0]?.trim().split(/\s+/) ?? [];
-    entries.push({ uri: match[2] ?? "", suites: [match[3] ?? ""], components, ...(signedBy?.startsWith("/") ? { signedBy } : {}) });
+    entries.push({
+      uri: match[2] ?? "",
+      suites: [match[3] ?? ""],
+      components,
+      ...(signedBy?.startsWith("/") ? { signedBy } : {}),
+    });
   }
   return entries;
 }
@@ -114,7 +132,12 @@ function parseOneLine(text: string): AptEntry[] {
  * @param version The exact version wanted.
  * @throws When the mirror has no such version.
  */
-export async function downloadSource(name: string, version: string, suite: string, directory: string): Promise<void> {
+export async function downloadSource(
+  name: string,
+  version: string,
+  suite: string,
+  directory: string,
+): Promise<void> {
   const parts = join(directory, "apt", "sources.list.d");
   const lists = join(directory, "apt", "lists");
   await mkdir(parts, { recursive: true });
@@ -129,9 +152,19 @@ export async function downloadSource(name: string, version: string, suite: strin
     ].join("\n"),
   );
   await writeFile(join(parts, "source.sources"), `${stanzas.join("\n\n")}\n`);
-  const options = ["-o", "Dir::Etc::sourcelist=/dev/null", "-o", `Dir::Etc::sourceparts=${parts}`, "-o", `Dir::State::lists=${lists}`];
+  const options = [
+    "-o",
+    "Dir::Etc::sourcelist=/dev/null",
+    "-o",
+    `Dir::Etc::sourceparts=${parts}`,
+    "-o",
+    `Dir::State::lists=${lists}`,
+  ];
   await run(["apt-get", "update", "-qq", ...options], { env: APT_ENV });
-  await run(["apt-get", "source", "-qq", "--download-only", ...options, `${name}=${version}`], { env: APT_ENV, cwd: directory });
+  await run(["apt-get", "source", "-qq", "--download-only", ...options, `${name}=${version}`], {
+    env: APT_ENV,
+    cwd: directory,
+  });
 }
 
 /**

@@ -40,9 +40,7 @@ export class Cache {
 
   /** The store that `$NODELET_CACHE` names, or the one in /var/cache. */
   static standard(directory?: string): Cache {
-    return new Cache(
-      directory ?? process.env["NODELET_CACHE"] ?? "/var/cache/nodelet",
-    );
+    return new Cache(directory ?? process.env["NODELET_CACHE"] ?? "/var/cache/nodelet");
   }
 
   /** The place of a recipe's result, built or not. */
@@ -58,10 +56,7 @@ export class Cache {
    *
    * @throws Whatever the build throws; nothing is kept of the failed result.
    */
-  async cached(
-    recipe: Recipe,
-    build: (room: BuildRoom) => Promise<void>,
-  ): Promise<Cached> {
+  async cached(recipe: Recipe, build: (room: BuildRoom) => Promise<void>): Promise<Cached> {
     const dir = this.entryOf(recipe);
     if (existsSync(dir)) return { dir, hit: true };
     const id = this.#id(recipe);
@@ -78,10 +73,7 @@ export class Cache {
       await mkdir(work, { recursive: true });
       await mkdir(out, { recursive: true });
       await build({ work, out });
-      await writeFile(
-        join(out, ".recipe.json"),
-        `${JSON.stringify(recipe.key, null, 2)}\n`,
-      );
+      await writeFile(join(out, ".recipe.json"), `${JSON.stringify(recipe.key, null, 2)}\n`);
       await writeFile(join(out, SUMS), JSON.stringify(await sumsOf(out)));
       await rename(out, dir);
       await rm(work, { recursive: true, force: true });
@@ -116,5 +108,7 @@ export async function checkUnchanged(file: string, sha256: string): Promise<void
   const sums = (await Bun.file(join(entry, SUMS)).json()) as Record<string, string>;
   const built = sums[basename(file)];
   if (built === sha256) return;
-  throw new Error(`Cannot use "${file}": its sha256 is ${sha256}; expected ${built ?? "an entry in its sums"}; remove ${entry} and run again`);
+  throw new Error(
+    `Cannot use "${file}": its sha256 is ${sha256}; expected ${built ?? "an entry in its sums"}; remove ${entry} and run again`,
+  );
 }

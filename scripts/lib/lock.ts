@@ -12,11 +12,7 @@ const LOCK_EX_NB = 2 | 4;
  * @param deadlineMs How long to wait for another holder.
  * @throws When the lock is not free before the deadline, or whatever the work throws.
  */
-export async function withLock<T>(
-  path: string,
-  deadlineMs: number,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function withLock<T>(path: string, deadlineMs: number, work: () => Promise<T>): Promise<T> {
   const libc = dlopen("libc.so.6", {
     flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   });

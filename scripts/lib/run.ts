@@ -53,7 +53,9 @@ export async function run(argv: string[], options: RunOptions = {}): Promise<Run
       killSignal: "SIGKILL",
     });
   } catch (error) {
-    throw new Error(`Cannot run "${command}": ${(error as Error).message}; install the program or put it in PATH`);
+    throw new Error(
+      `Cannot run "${command}": ${(error as Error).message}; install the program or put it in PATH`,
+    );
   }
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),

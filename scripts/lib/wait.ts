@@ -25,7 +25,9 @@ export async function waitFor<T>(look: () => Promise<T | undefined>, options: Wa
       last = (error as Error).message;
     }
     if (performance.now() > end) {
-      throw new Error(`Cannot see "${options.what}" after ${Math.round(options.deadlineMs / 1000)} s: ${last}`);
+      throw new Error(
+        `Cannot see "${options.what}" after ${Math.round(options.deadlineMs / 1000)} s: ${last}`,
+      );
     }
     await Bun.sleep(options.everyMs ?? 100);
   }

@@ -23,6 +23,9 @@ export const cniPlugins: Recipe = {
     });
     const source = await Bun.file(join(dir, ".source.txt")).text();
     const names = (await readdir(dir)).filter((name) => !name.startsWith(".")).sort();
-    return { hit, artefacts: names.map((name) => programArtefact(dir, "cni", name, CNI_PLUGINS.version, source)) };
+    return {
+      hit,
+      artefacts: names.map((name) => programArtefact(dir, "cni", name, CNI_PLUGINS.version, source)),
+    };
   },
 };

@@ -31,7 +31,10 @@ export const coredns: Recipe = {
         await writeImage(root, join(out, "coredns.tar"), spec);
       });
       const source = `Go module ${COREDNS.module}@v${COREDNS.version} (${COREDNS.sum}), Go ${GO.version}`;
-      return { hit, artefacts: [await imageArtefact(dir, "coredns", COREDNS.version, spec.reference, source)] };
+      return {
+        hit,
+        artefacts: [await imageArtefact(dir, "coredns", COREDNS.version, spec.reference, source)],
+      };
     } catch (error) {
       if (error instanceof NoModules) return { hit: false, artefacts: [], leftOut: error.message };
       throw error;
@@ -52,11 +55,20 @@ async function build(work: string): Promise<string> {
     GOTOOLCHAIN: "local",
     CGO_ENABLED: "0",
   };
-  const found = JSON.parse(await fetchModule([go, "mod", "download", "-json", module], env, work)) as { Sum?: string };
+  const found = JSON.parse(await fetchModule([go, "mod", "download", "-json", module], env, work)) as {
+    Sum?: string;
+  };
   if (found.Sum !== COREDNS.sum) {
-    throw new Error(`Cannot use module "${module}": its checksum is ${found.Sum}; expected ${COREDNS.sum} as in scripts/stack/pins.ts`);
+    throw new Error(
+      `Cannot use module "${module}": its checksum is ${found.Sum}; expected ${COREDNS.sum} as in scripts/stack/pins.ts`,
+    );
   }
-  await run([go, "install", "-ldflags", "-s -w", module], { env, cwd: work, timeoutMs: BUILD_DEADLINE_MS, tied: true });
+  await run([go, "install", "-ldflags", "-s -w", module], {
+    env,
+    cwd: work,
+    timeoutMs: BUILD_DEADLINE_MS,
+    tied: true,
+  });
   return join(work, "gopath", "bin", "coredns");
 }
 
@@ -64,7 +76,9 @@ async function fetchModule(argv: string[], env: Record<string, string>, cwd: str
   try {
     return (await run(argv, { env, cwd, timeoutMs: DOWNLOAD_DEADLINE_MS })).stdout;
   } catch (error) {
-    throw new NoModules(`Go modules cannot be fetched on this machine (${tail((error as Error).message, 1)})`);
+    throw new NoModules(
+      `Go modules cannot be fetched on this machine (${tail((error as Error).message, 1)})`,
+    );
   }
 }
 

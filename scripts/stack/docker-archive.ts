@@ -57,7 +57,17 @@ export async function writeImage(root: string, archive: string, spec: ImageSpec)
   // The manifest goes first: a reader of the stream knows the id before the layer comes.
   const parts = ["manifest.json", `${id}.json`, "layer.tar"];
   const modes = ["--mode=0644"];
-  await run(["tar", ...STABLE.slice(1), ...AS_ROOT, ...modes, "-C", stage, "-cf", `${archive}.new`, ...parts]);
+  await run([
+    "tar",
+    ...STABLE.slice(1),
+    ...AS_ROOT,
+    ...modes,
+    "-C",
+    stage,
+    "-cf",
+    `${archive}.new`,
+    ...parts,
+  ]);
   await rename(`${archive}.new`, archive);
   await rm(stage, { recursive: true });
   return `sha256:${id}`;

@@ -20,7 +20,8 @@ export const etcd: Recipe = {
       const found = await unpackPackages([...Object.keys(ETCD.packages), ...LIBC_PACKAGES], work, tree);
       checkPins(found, ETCD.packages);
       const root = join(work, "root");
-      for (const name of ["etcd", "etcdctl"]) await transplant(tree, `/usr/bin/${name}`, root, `/usr/local/bin/${name}`);
+      for (const name of ["etcd", "etcdctl"])
+        await transplant(tree, `/usr/bin/${name}`, root, `/usr/local/bin/${name}`);
       await writeImage(root, join(out, "etcd.tar"), spec);
       await writeFile(join(out, "source.txt"), `Debian packages ${describePackages(found)}`);
     });

@@ -23,19 +23,42 @@ const NEEDLESS = [
 ];
 
 /** Names under which one program does the work of many; installed systems get these links from a package script. */
-const NFT_NAMES = ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
+const NFT_NAMES = [
+  "iptables",
+  "iptables-save",
+  "iptables-restore",
+  "ip6tables",
+  "ip6tables-save",
+  "ip6tables-restore",
+];
 const NFT_BRIDGE_NAMES = ["ebtables", "ebtables-save", "ebtables-restore"];
 
 /** What kube-proxy calls in its two modes. */
-const CALLED = ["/usr/sbin/iptables", "/usr/sbin/xtables-legacy-multi", "/usr/sbin/conntrack", "/usr/sbin/ipset", "/usr/sbin/ebtables", "/usr/bin/kmod"];
+const CALLED = [
+  "/usr/sbin/iptables",
+  "/usr/sbin/xtables-legacy-multi",
+  "/usr/sbin/conntrack",
+  "/usr/sbin/ipset",
+  "/usr/sbin/ebtables",
+  "/usr/bin/kmod",
+];
 
 /** The kube-proxy image: the program and unpacked packages of the tools it calls. No shell, no package manager. */
 export const kubeProxy: Recipe = {
   title: "kube-proxy image",
   async produce(cache) {
-    const spec = { reference: reference("kube-proxy", KUBERNETES.version), entrypoint: ["/usr/local/bin/kube-proxy"] };
+    const spec = {
+      reference: reference("kube-proxy", KUBERNETES.version),
+      entrypoint: ["/usr/local/bin/kube-proxy"],
+    };
     const programs = await kubernetesPrograms(cache);
-    const key = { recipe: RECIPE, spec, packages: KUBE_PROXY_PACKAGES, programs: basename(programs.dir), NEEDLESS };
+    const key = {
+      recipe: RECIPE,
+      spec,
+      packages: KUBE_PROXY_PACKAGES,
+      programs: basename(programs.dir),
+      NEEDLESS,
+    };
     const { dir, hit } = await cache.cached({ name: "kube-proxy", key }, async ({ work, out }) => {
       const root = join(work, "root");
       const found = await unpackPackages(KUBE_PROXY_PACKAGES, work, root);
@@ -47,9 +70,15 @@ export const kubeProxy: Recipe = {
       for (const program of CALLED) await librariesOf(root, program);
       await placeProgram(join(programs.dir, "kube-proxy"), root, "/usr/local/bin/kube-proxy");
       await writeImage(root, join(out, "kube-proxy.tar"), spec);
-      await writeFile(join(out, "source.txt"), `${KUBERNETES_SOURCE}; Debian packages ${describePackages(found)}`);
+      await writeFile(
+        join(out, "source.txt"),
+        `${KUBERNETES_SOURCE}; Debian packages ${describePackages(found)}`,
+      );
     });
     const source = await Bun.file(join(dir, "source.txt")).text();
-    return { hit, artefacts: [await imageArtefact(dir, "kube-proxy", KUBERNETES.version, spec.reference, source)] };
+    return {
+      hit,
+      artefacts: [await imageArtefact(dir, "kube-proxy", KUBERNETES.version, spec.reference, source)],
+    };
   },
 };

@@ -17,7 +17,12 @@ export const hostPrograms: Recipe = {
   title: "Kubernetes programs (some minutes when not cached)",
   async produce(cache) {
     const { dir, hit } = await kubernetesPrograms(cache);
-    return { hit, artefacts: HOST_PROGRAMS.map((name) => programArtefact(dir, "binary", name, KUBERNETES.version, KUBERNETES_SOURCE)) };
+    return {
+      hit,
+      artefacts: HOST_PROGRAMS.map((name) =>
+        programArtefact(dir, "binary", name, KUBERNETES.version, KUBERNETES_SOURCE),
+      ),
+    };
   },
 };
 

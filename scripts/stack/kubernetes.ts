@@ -8,15 +8,37 @@ import { run } from "../lib/run.ts";
 import { GO, KUBERNETES, REFLECT2, SUITE } from "./pins.ts";
 
 /** Raised by one whenever the steps below change in a way that changes the result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
-const COMMANDS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm", "kubectl"] as const;
+const COMMANDS = [
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kube-proxy",
+  "kubelet",
+  "kubeadm",
+  "kubectl",
+] as const;
 
 /** A program that the Kubernetes build gives. */
 export type KubernetesProgram = (typeof COMMANDS)[number];
 
 const BUILD_PACKAGES = [GO.package, REFLECT2.package, "dpkg-dev", "gcc", "jq", "libc6-dev", "make", "rsync"];
 const COMPILE_DEADLINE_MS = 40 * 60_000;
+
+/**
+ * Runs a command in a directory that only the command sees as /mnt: the compiler writes the path of the tree into the
+ * programs, and they are to be the same wherever the cache is.
+ */
+const AT_FIXED_PATH = [
+  "unshare",
+  "--mount",
+  "--",
+  "sh",
+  "-c",
+  'mount --bind "$1" /mnt && cd /mnt && shift && exec "$@"',
+  "sh",
+];
 
 /** What the Kubernetes programs were made from. */
 export const KUBERNETES_SOURCE = [
@@ -31,7 +53,13 @@ export const KUBERNETES_SOURCE = [
  * @throws When the source is not the pinned one or does not compile.
  */
 export async function kubernetesPrograms(cache: Cache): Promise<Cached> {
-  const key = { recipe: RECIPE, kubernetes: KUBERNETES, go: GO, reflect2: REFLECT2.package, commands: COMMANDS };
+  const key = {
+    recipe: RECIPE,
+    kubernetes: KUBERNETES,
+    go: GO,
+    reflect2: REFLECT2.package,
+    commands: COMMANDS,
+  };
   return cache.cached({ name: "kubernetes", key, resumable: true }, async ({ work, out }) => {
     await ensurePackages(BUILD_PACKAGES);
     await checkCompiler();
@@ -47,7 +75,9 @@ export async function kubernetesPrograms(cache: Cache): Promise<Cached> {
 async function checkCompiler(): Promise<void> {
   const { stdout } = await run([join(GO.bin, "go"), "version"]);
   if (stdout.includes(`go${GO.version} `)) return;
-  throw new Error(`Cannot build Kubernetes: the Go compiler of ${GO.package} says "${stdout.trim()}"; expected go${GO.version} as in scripts/stack/pins.ts`);
+  throw new Error(
+    `Cannot build Kubernetes: the Go compiler of ${GO.package} says "${stdout.trim()}"; expected go${GO.version} as in scripts/stack/pins.ts`,
+  );
 }
 
 /** Fetches, checks and unpacks the source; the tree appears under its name when it is complete and corrected. */
@@ -56,7 +86,10 @@ async function unpackSource(work: string, tree: string): Promise<void> {
   await downloadSource(KUBERNETES.package, KUBERNETES.packageVersion, SUITE, work);
   for (const [file, pin] of Object.entries(KUBERNETES.sha256)) {
     const found = await sha256File(join(work, file));
-    if (found !== pin) throw new Error(`Cannot use "${file}": its sha256 is ${found}; expected ${pin} as in scripts/stack/pins.ts`);
+    if (found !== pin)
+      throw new Error(
+        `Cannot use "${file}": its sha256 is ${found}; expected ${pin} as in scripts/stack/pins.ts`,
+      );
   }
   const fresh = `${tree}.new`;
   await rm(fresh, { recursive: true, force: true });
@@ -86,5 +119,6 @@ async function compile(work: string, tree: string): Promise<void> {
     KUBE_STATIC_OVERRIDES: "kubelet",
   };
   const what = COMMANDS.map((name) => `cmd/${name}`).join(" ");
-  await run(["make", "all", `WHAT=${what}`, "GOLDFLAGS=-s -w"], { cwd: tree, env, timeoutMs: COMPILE_DEADLINE_MS, tied: true });
+  const make = ["make", "all", `WHAT=${what}`, "GOLDFLAGS=-s -w"];
+  await run([...AT_FIXED_PATH, tree, ...make], { env, timeoutMs: COMPILE_DEADLINE_MS, tied: true });
 }

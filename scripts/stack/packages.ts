@@ -20,7 +20,11 @@ export interface Package {
  * @param root The tree to fill.
  * @returns What was fetched, in order of name.
  */
-export async function unpackPackages(names: readonly string[], work: string, root: string): Promise<Package[]> {
+export async function unpackPackages(
+  names: readonly string[],
+  work: string,
+  root: string,
+): Promise<Package[]> {
   const debs = join(work, "debs");
   await downloadPackages([...names].sort(), debs);
   await prepareMergedUsr(root);
@@ -54,7 +58,9 @@ export function checkPins(found: Package[], pins: Record<string, string>): void 
   for (const [name, pin] of Object.entries(pins)) {
     const version = found.find((item) => item.name === name)?.version ?? "nothing";
     if (version.replace(/\+b\d+$/, "") === pin) continue;
-    throw new Error(`Cannot use package "${name}": the mirror has ${version}; expected ${pin}; set the new version in scripts/stack/pins.ts after a test run`);
+    throw new Error(
+      `Cannot use package "${name}": the mirror has ${version}; expected ${pin}; set the new version in scripts/stack/pins.ts after a test run`,
+    );
   }
 }
 
@@ -73,11 +79,16 @@ export function describePackages(found: Package[]): string {
  */
 export async function librariesOf(tree: string, program: string): Promise<string[]> {
   const loader = "/lib64/ld-linux-x86-64.so.2";
-  const { stdout, exitCode, stderr } = await run(["chroot", tree, loader, "--list", program], { accept: [0, 1, 127] });
+  const { stdout, exitCode, stderr } = await run(["chroot", tree, loader, "--list", program], {
+    accept: [0, 1, 127],
+  });
   if (stdout.includes("statically linked")) return [];
-  const lost = /^\s*(\S+) => not found/m.exec(stdout)?.[1] ?? /(lib\S+): cannot open shared object/.exec(stderr)?.[1];
+  const lost =
+    /^\s*(\S+) => not found/m.exec(stdout)?.[1] ?? /(lib\S+): cannot open shared object/.exec(stderr)?.[1];
   if (exitCode !== 0 || lost !== undefined) {
-    throw new Error(`Cannot run "${program}" in an image: library ${lost ?? stderr.trim()} is missing; add its package in scripts/stack/pins.ts`);
+    throw new Error(
+      `Cannot run "${program}" in an image: library ${lost ?? stderr.trim()} is missing; add its package in scripts/stack/pins.ts`,
+    );
   }
   return [loader, ...[...stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1] ?? "").sort()];
 }
@@ -89,7 +100,10 @@ export async function librariesOf(tree: string, program: string): Promise<string
  * @param path Absolute path in the second one.
  */
 export async function transplant(tree: string, program: string, root: string, path: string): Promise<void> {
-  const copies = [[program, path], ...(await librariesOf(tree, program)).map((library) => [library, library])];
+  const copies = [
+    [program, path],
+    ...(await librariesOf(tree, program)).map((library) => [library, library]),
+  ];
   for (const [from = "", to = ""] of copies) {
     const target = join(root, to);
     await mkdir(dirname(target), { recursive: true });

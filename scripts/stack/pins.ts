@@ -19,9 +19,12 @@ export const KUBERNETES = {
   package: "kubernetes",
   packageVersion: "1.20.5+really1.20.2-1.1+deb12u1",
   sha256: {
-    "kubernetes_1.20.5+really1.20.2-1.1+deb12u1.dsc": "19fa1da5aefcef673894ac9511986bd98a14410cf8eea0b626613c30df435257",
-    "kubernetes_1.20.5+really1.20.2.orig.tar.gz": "b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc",
-    "kubernetes_1.20.5+really1.20.2-1.1+deb12u1.debian.tar.xz": "9b6e5fd41769d2b5badf2e73b274e3bcd90f85e13d06a1a4a845ccce018127d8",
+    "kubernetes_1.20.5+really1.20.2-1.1+deb12u1.dsc":
+      "19fa1da5aefcef673894ac9511986bd98a14410cf8eea0b626613c30df435257",
+    "kubernetes_1.20.5+really1.20.2.orig.tar.gz":
+      "b83c0780efb182d928dc63d46488a847f161f04e40a94b96bf5247dd671ecdfc",
+    "kubernetes_1.20.5+really1.20.2-1.1+deb12u1.debian.tar.xz":
+      "9b6e5fd41769d2b5badf2e73b274e3bcd90f85e13d06a1a4a845ccce018127d8",
   },
 } as const;
 
@@ -38,10 +41,17 @@ export const REFLECT2 = {
 } as const;
 
 /** Binary packages whose programs are part of the stack. A rebuild without source changes (`+bN`) is accepted. */
-export const ETCD = { version: "3.4.23", imageTag: "3.4.23-0", packages: { "etcd-server": "3.4.23-4", "etcd-client": "3.4.23-4" } } as const;
+export const ETCD = {
+  version: "3.4.23",
+  imageTag: "3.4.23-0",
+  packages: { "etcd-server": "3.4.23-4", "etcd-client": "3.4.23-4" },
+} as const;
 
 /** The reference network plugins. */
-export const CNI_PLUGINS = { version: "1.1.1", packages: { "containernetworking-plugins": "1.1.1+ds1-3" } } as const;
+export const CNI_PLUGINS = {
+  version: "1.1.1",
+  packages: { "containernetworking-plugins": "1.1.1+ds1-3" },
+} as const;
 
 /** The C library that dynamically linked programs in images need. */
 export const LIBC_PACKAGES = ["libc6"] as const;

@@ -1,6 +1,6 @@
 import { AppError, codeOf } from "../errors.ts";
 import type { Docker } from "../docker/docker.ts";
-import type { AnyWanted } from "./kinds/index.ts";
+import type { AnyWanted, KindName } from "./kinds/index.ts";
 import type { RunOptions, RunResult } from "./run.ts";
 
 /** What {@linkcode Host.ensure} did. */
@@ -24,6 +24,8 @@ export interface Host {
   place(path: string): string;
   /** Runs a program that looks, or that acts on what `ensure` already has in the journal. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** What was there before nodelet's first change to a thing, or undefined when nodelet never changed it. */
+  before(kind: KindName, key: string): unknown;
   /** The engine, for looking; containers and images are changed through `ensure`. */
   readonly docker: Docker;
   /** True when nothing outside files may be touched: a dry run, or rendering under another root. */

@@ -48,6 +48,12 @@ export class Journal {
     return this.#load().has(identity(kind, key));
   }
 
+  /** What was found before the first change to a thing, or undefined. */
+  before(kind: KindName, key: string): unknown {
+    const id = identity(kind, key);
+    return this.records().find((record) => identity(record.kind, record.key) === id)?.before;
+  }
+
   /** Adds a record, on the disk when this returns; a thing that is there already keeps its first record. */
   add(record: JournalRecord): void {
     const seen = this.#load();
@@ -71,10 +77,10 @@ export class Journal {
     return lines.map((line) => JSON.parse(line) as JournalRecord).filter((record) => record.kind in kinds);
   }
 
-  /** Ends the memory: removes the journal and the directories that were made for it. */
+  /** Ends the memory: removes the journal with nodelet's other state, and the directories that were made for it. */
   discard(): void {
     const made = this.#made();
-    rmSync(this.#dir, { recursive: true, force: true });
+    rmSync(dirname(this.#dir), { recursive: true, force: true });
     for (const dir of made.reverse()) {
       try {
         rmdirSync(dir);

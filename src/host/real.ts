@@ -52,6 +52,7 @@ export function realHost(
   return {
     ...looking(machine),
     detached,
+    before: (kind, key) => options.journal.before(kind, key),
     async ensure(wanted: AnyWanted): Promise<Outcome> {
       const kind = kinds[wanted.kind];
       const key = kind.key(wanted);
@@ -85,6 +86,7 @@ export function recordingHost(machine: Machine, plan: PlannedChange[]): Host {
   return {
     ...look,
     detached: true,
+    before: () => undefined,
     async read(path) {
       return written.has(path) ? written.get(path) : await look.read(path);
     },

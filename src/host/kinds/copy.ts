@@ -11,8 +11,8 @@ import { type Machine, placeOf } from "../machine.ts";
 /** A large file that is copied from the bundle, known by its digest. */
 export interface CopyWanted {
   path: string;
-  /** Absolute path of the source, outside the root. */
-  source: string;
+  /** Gives the absolute path of the source, outside the root; asked only when the file must be copied. */
+  source: () => string;
   sha256: string;
   size: number;
   mode: number;
@@ -66,7 +66,7 @@ async function copyFile(wanted: CopyWanted, place: string): Promise<void> {
   const temporary = join(dirname(place), `.${basename(place)}.nodelet.tmp`);
   try {
     await rm(temporary, { force: true });
-    await pipeline(createReadStream(wanted.source), createWriteStream(temporary, { mode: wanted.mode, flags: "wx" }));
+    await pipeline(createReadStream(wanted.source()), createWriteStream(temporary, { mode: wanted.mode, flags: "wx" }));
     await chmod(temporary, wanted.mode);
     const file = await open(temporary, "r+");
     await file.sync().finally(() => file.close());

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { AppError } from "../../errors.ts";
 import type { Kind } from "../kind.ts";
 import type { Machine } from "../machine.ts";
@@ -8,6 +9,11 @@ export interface UnitWanted {
   active: boolean;
   /** Started at boot; left as it is when absent. */
   enabled?: boolean;
+  /**
+   * Digest of all that the process reads at its start, which its unit hands to it as `NODELET_INPUTS`. A process that
+   * runs with another one is started anew; so a kill between a new file and the restart is noticed.
+   */
+  inputs?: string;
 }
 
 /** The state that the unit had. */
@@ -16,29 +22,47 @@ export interface UnitFound {
   enabled: boolean;
   /** systemd's own words, for example `failed`. */
   state: string;
+  /** The `NODELET_INPUTS` of the running process; empty when it has none. */
+  inputs: string;
+  /** The file of the unit is newer than what systemd has read. */
+  stale: boolean;
 }
 
 /** Asks systemd about a unit, in one call. */
 export async function readUnit(machine: Pick<Machine, "run">, name: string): Promise<UnitFound> {
-  const { stdout } = await machine.run(["systemctl", "show", name, "--property=ActiveState,UnitFileState"], {
-    timeoutMs: 10_000,
-  });
+  const properties = "--property=ActiveState,UnitFileState,MainPID,NeedDaemonReload";
+  const { stdout } = await machine.run(["systemctl", "show", name, properties], { timeoutMs: 10_000 });
   const fields = new Map(stdout.split("\n").map((line) => line.split("=", 2) as [string, string]));
   const state = fields.get("ActiveState") ?? "unknown";
   return {
     active: state === "active" || state === "reloading",
     enabled: (fields.get("UnitFileState") ?? "").startsWith("enabled"),
     state,
+    inputs: await inputsOf(fields.get("MainPID") ?? "0"),
+    stale: fields.get("NeedDaemonReload") === "yes",
   };
+}
+
+async function inputsOf(pid: string): Promise<string> {
+  if (pid === "0") return "";
+  const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+  return /(?:^|\0)NODELET_INPUTS=([^\0]*)/.exec(environment)?.[1] ?? "";
+}
+
+function sameUnit(found: UnitFound, wanted: UnitWanted): boolean {
+  if (found.active !== wanted.active || found.state === "activating") return false;
+  if (wanted.enabled !== undefined && found.enabled !== wanted.enabled) return false;
+  return !wanted.active || wanted.inputs === undefined || found.inputs === wanted.inputs;
 }
 
 async function bring(machine: Machine, wanted: UnitWanted): Promise<void> {
   const found = await readUnit(machine, wanted.name);
+  if (found.stale) await machine.run(["systemctl", "daemon-reload"]);
   if (wanted.enabled !== undefined && found.enabled !== wanted.enabled) {
     await machine.run(["systemctl", wanted.enabled ? "enable" : "disable", "--quiet", wanted.name]);
   }
-  if (found.active === wanted.active && found.state !== "activating") return;
-  const verb = wanted.active ? "start" : "stop";
+  if (sameUnit({ ...found, enabled: wanted.enabled ?? found.enabled }, wanted)) return;
+  const verb = !wanted.active ? "stop" : found.active ? "restart" : "start";
   const result = await machine.run(["systemctl", verb, wanted.name], { check: false, timeoutMs: 120_000 });
   if (result.exitCode === 0) return;
   const log = await machine.run(["journalctl", "-u", wanted.name, "-n", "5", "--no-pager", "-o", "cat"], {
@@ -54,10 +78,7 @@ async function bring(machine: Machine, wanted: UnitWanted): Promise<void> {
 export const unitKind: Kind<UnitWanted, UnitFound> = {
   key: (wanted) => wanted.name,
   read: (machine, wanted) => readUnit(machine, wanted.name),
-  same: (found, wanted) =>
-    found.active === wanted.active &&
-    found.state !== "activating" &&
-    (wanted.enabled === undefined || found.enabled === wanted.enabled),
+  same: sameUnit,
   apply: bring,
   async restore(machine, { key, before }) {
     const { stdout } = await machine.run(["systemctl", "show", key, "--property=LoadState"]);

@@ -1,0 +1,36 @@
+import type { Ctx } from "../src/ctx.ts";
+import { ensureAll } from "../src/host/host.ts";
+import type { ImageEntry } from "../src/bundle/index-format.ts";
+import type { Phase } from "../src/runner/phase.ts";
+
+/** The images of the bundle in the engine, each exactly the one of the index, by id. */
+export const loadImages: Phase = {
+  id: "048-load-images",
+  title: "Load user images to container runtime",
+  roles: ["master", "worker"],
+  needs: ["045-docker-start"],
+  async start(ctx) {
+    const missing = await missingImages(ctx);
+    return await ensureAll(ctx.host, [
+      { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
+      { kind: "file", path: ctx.paths.installedIndex, content: `${JSON.stringify(ctx.bundle.index, null, 2)}\n`, mode: 0o644 },
+      ...missing.map((image) => ({ kind: "image", ...pick(image), archive: ctx.bundle.fileOf(image) }) as const),
+    ]);
+  },
+  // Images cost nothing while they lie there, and much to bring back; reset removes them.
+  stop: async () => "unchanged",
+  async status(ctx) {
+    const missing = await missingImages(ctx);
+    if (missing.length === 0) return { state: "running" };
+    return { state: "failed", message: `missing: ${missing.map((image) => image.reference).join(", ")}` };
+  },
+};
+
+const pick = ({ reference, imageId }: ImageEntry) => ({ reference, imageId });
+
+/** Images whose name does not stand for the id of the index. The file of an image is only asked for when it is needed. */
+async function missingImages({ docker, bundle, host }: Ctx): Promise<ImageEntry[]> {
+  if (host.detached && !(await docker.alive())) return [...bundle.images];
+  const ids = await Promise.all(bundle.images.map((image) => docker.imageId(image.reference)));
+  return bundle.images.filter((image, at) => ids[at] !== image.imageId);
+}

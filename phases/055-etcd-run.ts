@@ -1,0 +1,55 @@
+import type { Ctx } from "../src/ctx.ts";
+import { AppError } from "../src/errors.ts";
+import { etcdContainer } from "../src/docker/etcd-container.ts";
+import { type EtcdHealth, etcdHealth } from "../src/kube/etcd.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { type Poll, until } from "../src/runner/wait.ts";
+
+/** etcd as a container, with mutual TLS on every port. */
+export const etcdRun: Phase = {
+  id: "055-etcd-run",
+  title: "Start etcd",
+  roles: ["master"],
+  needs: ["045-docker-start"],
+  start: (ctx) => ctx.host.ensure({ kind: "container", name: "etcd", spec: etcdContainer(ctx) }),
+  async ready(ctx, say) {
+    if (ctx.host.detached) return;
+    await until(() => poll(ctx), {
+      action: "start etcd",
+      timeoutMs: 120_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      say,
+      hint: "see docker logs etcd",
+    });
+  },
+  stop: (ctx) => ctx.host.ensure({ kind: "container", name: "etcd" }),
+  async status(ctx) {
+    const container = await ctx.docker.inspect("etcd");
+    if (!container) return { state: "stopped", message: "there is no container etcd" };
+    if (!container.running) return { state: "failed", message: `the container etcd is ${container.status}` };
+    const missing = whatIsMissing(await health(ctx), ctx);
+    return missing ? { state: "failed", message: missing } : { state: "running" };
+  },
+};
+
+const health = (ctx: Ctx) => etcdHealth(ctx.host, { port: ctx.config.etcdClientPort, signal: ctx.signal });
+
+async function poll(ctx: Ctx): Promise<Poll<true>> {
+  const container = await ctx.docker.inspect("etcd");
+  // Docker starts it again and again; what it says is the reason, so there is nothing to wait for.
+  if (container && !container.running && container.exitCode !== 0) {
+    const log = await ctx.docker.logs("etcd", 5);
+    throw new AppError(`etcd ended with code ${container.exitCode}; its last lines: ${log.trim()}`);
+  }
+  const missing = whatIsMissing(await health(ctx), ctx);
+  return missing ? { missing } : { value: true };
+}
+
+/** The member of this node must be in the list and have started; that is more than an answer on a port. */
+function whatIsMissing(found: EtcdHealth, ctx: Ctx): string | undefined {
+  if ("missing" in found) return found.missing;
+  const started = found.members.filter((member) => member.name);
+  if (started.some((member) => member.name === ctx.node.name)) return undefined;
+  return `${started.length}/${found.members.length} members started; "${ctx.node.name}" is not among them`;
+}

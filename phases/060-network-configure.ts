@@ -1,0 +1,66 @@
+import type { Ctx } from "../src/ctx.ts";
+import { ensureAll } from "../src/host/host.ts";
+import type { AnyWanted } from "../src/host/kinds/index.ts";
+import type { Phase } from "../src/runner/phase.ts";
+
+/** Where the settings are kept for the next boot. */
+const SYSCTL_FILE = "/etc/sysctl.d/99-pf9-network.conf";
+const MODULES_FILE = "/etc/modules-load.d/pf9-nodelet.conf";
+
+const modules = [
+  { name: "overlay", proof: "/sys/module/overlay" },
+  { name: "br_netfilter", proof: "/proc/sys/net/bridge" },
+] as const;
+
+/** What pods' packets need of the kernel: they are routed, and what crosses a bridge meets the firewall. */
+const sysctls = {
+  "net.ipv4.ip_forward": "1",
+  "net.bridge.bridge-nf-call-iptables": "1",
+  "net.bridge.bridge-nf-call-ip6tables": "1",
+  // kube-proxy answers node ports on loopback through it.
+  "net.ipv4.conf.all.route_localnet": "1",
+};
+
+/** Kernel modules and settings of the pod network, and claims of what the plugin will make. */
+export const networkConfigure: Phase = {
+  id: "060-network-configure",
+  title: "Network configuration",
+  roles: ["master", "worker"],
+  start: ({ host }) =>
+    ensureAll(host, [
+      // kube-proxy, the kubelet and the plugins make these; undo removes them.
+      { kind: "chains", prefix: "KUBE-" },
+      { kind: "chains", prefix: "CNI-" },
+      { kind: "interface", name: "cni0" },
+      { kind: "tree", path: "/var/lib/cni" },
+      ...modules.map((module): AnyWanted => ({ kind: "module", ...module })),
+      { kind: "dir", path: "/etc/modules-load.d", mode: 0o755 },
+      { kind: "file", path: MODULES_FILE, content: `${modules.map(({ name }) => name).join("\n")}\n`, mode: 0o644 },
+      { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
+      { kind: "file", path: SYSCTL_FILE, content: sysctlFile(sysctls), mode: 0o644 },
+      ...Object.entries(sysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
+    ]),
+  // The settings stay until reset: Docker's own containers need most of them too.
+  stop: async () => "unchanged",
+  async status(ctx) {
+    const wrong = await wrongSysctls(ctx, sysctls);
+    return wrong ? { state: "failed", message: wrong } : { state: "running" };
+  },
+};
+
+/** The text of a file in /etc/sysctl.d. */
+export function sysctlFile(values: Readonly<Record<string, string>>): string {
+  return `${Object.entries(values)
+    .map(([name, value]) => `${name} = ${value}`)
+    .join("\n")}\n`;
+}
+
+/** Compares the running kernel with wanted settings. @returns what differs, or undefined */
+export async function wrongSysctls({ host }: Ctx, values: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const read = (name: string) => host.read(`/proc/sys/${name.replaceAll(".", "/")}`);
+  const found = await Promise.all(
+    Object.entries(values).map(async ([name, value]) => ({ name, value, found: (await read(name))?.trim() })),
+  );
+  const wrong = found.filter((one) => one.found !== one.value);
+  return wrong.map((one) => `${one.name} is ${one.found ?? "absent"}; expected ${one.value}`).join("; ") || undefined;
+}

@@ -1,0 +1,59 @@
+import { AppError } from "../src/errors.ts";
+import type { Ctx } from "../src/ctx.ts";
+import { ensureAll } from "../src/host/host.ts";
+import type { AnyWanted } from "../src/host/kinds/index.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { sysctlFile, wrongSysctls } from "./060-network-configure.ts";
+
+const SYSCTL_FILE = "/etc/sysctl.d/99-pf9-kubelet.conf";
+
+/**
+ * What the kubelet would set by itself; with protectKernelDefaults it only checks.
+ *
+ * @see https://kubernetes.io/docs/tasks/administer-cluster/kubelet-in-userns/ and kubelet's container manager
+ */
+const sysctls = {
+  "vm.overcommit_memory": "1",
+  "vm.panic_on_oom": "0",
+  "kernel.panic": "10",
+  "kernel.panic_on_oops": "1",
+  "kernel.keys.root_maxkeys": "1000000",
+  "kernel.keys.root_maxbytes": "25000000",
+};
+
+/** Kernel settings of the kubelet, swap, and the cloud provider's configuration. */
+export const miscScripts: Phase = {
+  id: "075-misc-scripts",
+  title: "Miscellaneous scripts and checks",
+  roles: ["master", "worker"],
+  async start(ctx) {
+    await checkSwap(ctx);
+    return await ensureAll(ctx.host, [
+      { kind: "file", path: SYSCTL_FILE, content: sysctlFile(sysctls), mode: 0o644 },
+      ...Object.entries(sysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
+      ...cloudConfig(ctx),
+    ]);
+  },
+  stop: ({ host, paths }) => host.ensure({ kind: "absent", path: `${paths.kubeDir}/cloud-config` }),
+  async status(ctx) {
+    const wrong = await wrongSysctls(ctx, sysctls);
+    return wrong ? { state: "failed", message: wrong } : { state: "running" };
+  },
+};
+
+/** Swap can be turned on after preflight; the kubelet would only say so in its own log. */
+async function checkSwap({ host, config }: Ctx): Promise<void> {
+  if (config.allowSwap) return;
+  const [, ...devices] = ((await host.read("/proc/swaps")) ?? "").trim().split("\n");
+  if (devices.length === 0) return;
+  const names = devices.map((line) => line.split(/\s+/)[0]).join(", ");
+  throw new AppError(`Cannot run a kubelet with swap on ${names}`, {
+    hint: "run swapoff -a and remove it from /etc/fstab, or set --allow-swap",
+  });
+}
+
+function cloudConfig({ config, paths }: Ctx): AnyWanted[] {
+  if (!config.kubeletCloudConfig) return [];
+  const content = Buffer.from(config.kubeletCloudConfig, "base64");
+  return [{ kind: "file", path: `${paths.kubeDir}/cloud-config`, content, mode: 0o600, secret: true }];
+}

@@ -1,0 +1,143 @@
+import { stringify } from "yaml";
+import type { Ctx } from "../src/ctx.ts";
+import { sha256 } from "../src/host/hash.ts";
+import { ensureAll, readRequired } from "../src/host/host.ts";
+import { removePodContainers } from "../src/host/kinds/claims.ts";
+import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
+import { renderKubeletUnit } from "../src/kube/kubelet-unit.ts";
+import { kubeFacts } from "../src/kube/versions.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { until } from "../src/runner/wait.ts";
+import { controlPlanePod } from "../static-pods/control-plane.ts";
+import { renderPod } from "../static-pods/pod.ts";
+import { installed } from "./065-cni-configure.ts";
+
+const UNIT = "pf9-kubelet.service";
+
+/** The kubelet as a systemd unit; on masters, the control plane as its static pod. */
+export const kubeletConfigureStart: Phase = {
+  id: "080-kubelet-configure-start",
+  title: "Configure and start kubelet",
+  roles: ["master", "worker"],
+  needs: ["045-docker-start"],
+  async start(ctx) {
+    const config = await kubeletConfig(ctx);
+    const inputs = await kubeletInputs(ctx, config);
+    return await ensureAll(ctx.host, [
+      ...directoriesAndClaims(ctx),
+      ...programs(ctx),
+      { kind: "file", path: `${ctx.paths.configs}/kubelet.yaml`, content: config, mode: 0o600 },
+      ...(ctx.config.role === "master" ? await controlPlane(ctx) : []),
+      { kind: "file", path: ctx.paths.kubeletUnit, content: unitText(ctx, inputs), mode: 0o600 },
+      { kind: "unit", name: UNIT, active: true, enabled: true, inputs },
+    ]);
+  },
+  async ready(ctx, say) {
+    if (ctx.host.detached) return;
+    await until(
+      async () => ((await healthy(ctx)) ? { value: true } : { missing: "the kubelet is not healthy on port 10248" }),
+      { action: "start the kubelet", timeoutMs: 60_000, clock: ctx.clock, signal: ctx.signal, say, hint: `see "journalctl -u ${UNIT}"` },
+    );
+  },
+  async stop(ctx) {
+    const outcome = await ensureAll(ctx.host, [
+      { kind: "unit", name: UNIT, active: false, enabled: false },
+      { kind: "absent", path: `${ctx.paths.manifests}/k8s-master.yaml` },
+    ]);
+    // What the kubelet started from files is stopped with it; the other pods go with Docker's phase.
+    const removed = await removePodContainers(ctx, { pod: "k8s-master-" });
+    return outcome === "changed" || removed > 0 ? "changed" : "unchanged";
+  },
+  async status(ctx) {
+    const { stdout } = await ctx.host.run(["systemctl", "is-active", UNIT], { check: false });
+    const state = stdout.trim();
+    if (state !== "active") return { state: state === "inactive" ? "stopped" : "failed", message: `the unit ${UNIT} is ${state}` };
+    return (await healthy(ctx)) ? { state: "running" } : { state: "failed", message: "the kubelet is not healthy on port 10248" };
+  },
+};
+
+async function healthy(ctx: Ctx): Promise<boolean> {
+  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
+  return await fetch("http://127.0.0.1:10248/healthz", { signal, keepalive: false }).then(
+    (response) => response.ok,
+    () => false,
+  );
+}
+
+function directoriesAndClaims({ paths }: Ctx): AnyWanted[] {
+  return [
+    { kind: "tree", path: paths.kubeletDir },
+    { kind: "tree", path: "/var/lib/dockershim" },
+    { kind: "tree", path: "/var/log/pods" },
+    { kind: "tree", path: "/var/log/containers" },
+    { kind: "tree", path: "/usr/libexec/kubernetes" },
+    { kind: "pods", owner: "kubelet" },
+    { kind: "dir", path: paths.kubeletDir, mode: 0o755 },
+    { kind: "tree", path: paths.dynamicKubeletConfig },
+    { kind: "dir", path: paths.dynamicKubeletConfig, mode: 0o700 },
+    { kind: "dir", path: paths.auditDir, mode: 0o700 },
+    { kind: "dir", path: paths.binDir, mode: 0o755 },
+  ];
+}
+
+function programs(ctx: Ctx): AnyWanted[] {
+  const wanted = ctx.bundle.binaries.filter((entry) => entry.kind === "binary" && entry.name !== "kubeadm");
+  return wanted.map((entry) => installed(ctx, { entry, dir: ctx.paths.binDir }));
+}
+
+async function kubeletConfig(ctx: Ctx): Promise<string> {
+  const cgroupDriver = ctx.host.detached ? "cgroupfs" : (await ctx.docker.info()).cgroupDriver;
+  const master = ctx.config.role === "master";
+  return stringify(kubeletConfiguration({ config: ctx.config, node: ctx.node, cgroupDriver, master }), { lineWidth: 0 });
+}
+
+function unitText(ctx: Ctx, inputs: string): string {
+  const { config, node, bundle } = ctx;
+  const facts = kubeFacts(bundle.kubernetesVersion);
+  return renderKubeletUnit({ config, node, facts, pauseImage: bundle.image("pause").reference, inputs });
+}
+
+/** Everything that a running kubelet does not read again: a change of any of it is a reason to start it anew. */
+async function kubeletInputs(ctx: Ctx, config: string): Promise<string> {
+  const files = [`${ctx.paths.kubeconfigs}/kubelet.yaml`, `${ctx.paths.certs}/kubelet-server.crt`, `${ctx.paths.certs}/ca.crt`];
+  const texts = await Promise.all(files.map((path) => readRequired(ctx.host, path)));
+  const program = ctx.bundle.binaries.find((entry) => entry.name === "kubelet")?.sha256 ?? "";
+  return sha256([config, unitText(ctx, ""), program, ...texts].join("\n")).slice(0, 32);
+}
+
+async function controlPlane(ctx: Ctx): Promise<AnyWanted[]> {
+  const { config, node, bundle, paths } = ctx;
+  const pod = controlPlanePod({
+    nodeIp: node.ip,
+    apiPort: config.apiPort,
+    etcdServers: [`https://127.0.0.1:${config.etcdClientPort}`],
+    servicesCidr: config.servicesCidr,
+    containersCidr: config.containersCidr,
+    clusterId: node.clusterId,
+    runtimeConfig: config.runtimeConfig,
+    audit: { maxAgeDays: config.auditLogMaxAgeDays, maxBackups: config.auditLogMaxBackups, maxSizeMb: config.auditLogMaxSizeMb },
+    images: {
+      apiServer: bundle.image("kube-apiserver").reference,
+      controllerManager: bundle.image("kube-controller-manager").reference,
+      scheduler: bundle.image("kube-scheduler").reference,
+    },
+    extra: { apiServer: config.apiServerFlags, controllerManager: config.controllerManagerFlags, scheduler: config.schedulerFlags },
+    places: paths,
+    inputs: await controlPlaneInputs(ctx),
+    verbosity: config.debug ? 8 : 2,
+  });
+  return [{ kind: "file", path: `${paths.manifests}/k8s-master.yaml`, content: renderPod(pod), mode: 0o600 }];
+}
+
+async function controlPlaneInputs({ host, paths }: Ctx): Promise<string> {
+  const names = [
+    ...(await host.list(paths.certs)).filter((name) => /\.(crt|pub)$/.test(name)).map((name) => `${paths.certs}/${name}`),
+    `${paths.configs}/encryption.yaml`,
+    `${paths.configs}/audit-policy.yaml`,
+    `${paths.kubeconfigs}/kube-controller-manager.yaml`,
+    `${paths.kubeconfigs}/kube-scheduler.yaml`,
+  ];
+  const texts = await Promise.all(names.map((name) => readRequired(host, name)));
+  return sha256(texts.join("\n")).slice(0, 32);
+}

@@ -1,0 +1,68 @@
+import { accessSync, constants } from "node:fs";
+import { stringify } from "yaml";
+import type { Ctx } from "../src/ctx.ts";
+import { kubeProxyConfiguration, kubeProxyContainer } from "../src/docker/kube-proxy-container.ts";
+import { sha256 } from "../src/host/hash.ts";
+import { ensureAll, readRequired } from "../src/host/host.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { until } from "../src/runner/wait.ts";
+
+/** kube-proxy as a container. */
+export const kubeProxyStart: Phase = {
+  id: "090-kube-proxy-start",
+  title: "Configure and start kube-proxy",
+  roles: ["master", "worker"],
+  needs: ["045-docker-start"],
+  async start(ctx) {
+    const { host, paths } = ctx;
+    const content = stringify(kubeProxyConfiguration(ctx, { conntrackWritable: canWrite("/proc/sys/net/netfilter/nf_conntrack_max") }));
+    const kubeconfig = await readRequired(host, `${paths.kubeconfigs}/kube-proxy.yaml`);
+    const inputs = sha256(content + kubeconfig).slice(0, 32);
+    const hasModules = canRead("/lib/modules");
+    return await ensureAll(host, [
+      // A bind mount of a file that is not there would make a directory of it.
+      { kind: "file", path: "/run/xtables.lock", content: "", mode: 0o600 },
+      { kind: "file", path: `${paths.configs}/kube-proxy.yaml`, content, mode: 0o600 },
+      { kind: "container", name: "proxy", spec: kubeProxyContainer(ctx, { inputs, hasModules }) },
+    ]);
+  },
+  async ready(ctx, say) {
+    if (ctx.host.detached) return;
+    await until(
+      async () => ((await healthy(ctx)) ? { value: true } : { missing: "kube-proxy is not healthy on port 10256" }),
+      { action: "start kube-proxy", timeoutMs: 120_000, clock: ctx.clock, signal: ctx.signal, say, hint: "see docker logs proxy" },
+    );
+  },
+  stop: (ctx) => ctx.host.ensure({ kind: "container", name: "proxy" }),
+  async status(ctx) {
+    const container = await ctx.docker.inspect("proxy");
+    if (!container) return { state: "stopped", message: "there is no container proxy" };
+    if (!container.running) return { state: "failed", message: `the container proxy is ${container.status}` };
+    return (await healthy(ctx)) ? { state: "running" } : { state: "failed", message: "kube-proxy is not healthy on port 10256" };
+  },
+};
+
+async function healthy(ctx: Ctx): Promise<boolean> {
+  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
+  return await fetch("http://127.0.0.1:10256/healthz", { signal, keepalive: false }).then(
+    (response) => response.ok,
+    () => false,
+  );
+}
+
+function canWrite(path: string): boolean {
+  return can(path, constants.W_OK);
+}
+
+function canRead(path: string): boolean {
+  return can(path, constants.R_OK);
+}
+
+function can(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,183 @@
+import { Cache } from "../lib/cache.ts";
+import { waitFor } from "../lib/wait.ts";
+import { DOCKER, LABEL, NETWORK, RESOLV_CONF } from "./constants.ts";
+import { docker, dockerEnv, ensureEngine } from "./engine.ts";
+import { ensureImage } from "./image.ts";
+import {
+  execIn,
+  spawnIn,
+  type ExecOptions,
+  type ExecResult,
+  type Running,
+  type SpawnOptions,
+} from "./exec.ts";
+
+/** A directory of this machine shown to a lab host, read only. */
+export interface Share {
+  /** Absolute path on this machine. */
+  source: string;
+  /** Absolute path in the lab host. */
+  target: string;
+}
+
+/** How a lab host is made. */
+export interface HostOptions {
+  /** Name of the container and of the host itself. */
+  name: string;
+  /** A fixed address in 10.88.0.0/24; the engine picks one when left out. */
+  ip?: string;
+  /** Another image than the standard one. */
+  image?: string;
+  /** Directories of this machine that the host sees, for example a stack at /srv/stack. */
+  shares?: Share[];
+}
+
+/** A running machine of the lab. */
+export interface LabHost {
+  name: string;
+  ip: string;
+  /** Runs a program in the host to its end; an exit code other than 0 is a result, not an error. */
+  exec(argv: string[], options?: ExecOptions): Promise<ExecResult>;
+  /** Starts a program in the host and gives its lines as they come. */
+  spawn(argv: string[], options?: SpawnOptions): Promise<Running>;
+  /** Copies a file or directory of this machine into the host. */
+  copyIn(source: string, target: string): Promise<void>;
+  /** Copies a file or directory of the host to this machine. */
+  copyOut(source: string, target: string): Promise<void>;
+  /** Pulls the plug: nothing in the host gets a chance to finish. */
+  kill(): Promise<void>;
+  /** Switches the host on again, with the disks as they were, and waits for it. */
+  start(): Promise<void>;
+  /** Pulls the network cable. */
+  disconnect(): Promise<void>;
+  /** Puts the network cable back, at the same address. */
+  connect(): Promise<void>;
+  /** Removes the host and its disks. */
+  remove(): Promise<void>;
+}
+
+/** State that must be on a real disk and outlive a power cut; overlay file systems cannot be stacked in an overlay. */
+const VOLUMES = ["/var/lib/docker", "/var/lib/kubelet", "/var/opt/pf9"];
+
+const READY_DEADLINE_MS = 120_000;
+
+/**
+ * Makes a lab host and waits until systemd and the Docker engine in it are up. The engine and the image are made first
+ * when they are missing.
+ *
+ * @throws When a host of that name exists, or when the host is not ready in time.
+ */
+export async function startHost(options: HostOptions): Promise<LabHost> {
+  const cache = Cache.standard();
+  await ensureEngine(cache);
+  const image = options.image ?? (await ensureImage(cache));
+  const argv = [
+    "run",
+    "--detach",
+    "--privileged",
+    "--cgroupns=private",
+    "--name",
+    options.name,
+    "--hostname",
+    options.name,
+  ];
+  argv.push(
+    "--label",
+    LABEL,
+    "--network",
+    NETWORK.name,
+    ...(options.ip === undefined ? [] : ["--ip", options.ip]),
+  );
+  argv.push("--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777");
+  for (const path of VOLUMES) argv.push("--mount", `type=volume,dst=${path},volume-label=${LABEL}`);
+  const shares = [{ source: RESOLV_CONF.path, target: "/etc/resolv.conf" }, ...(options.shares ?? [])];
+  for (const share of shares)
+    argv.push("--mount", `type=bind,src=${share.source},dst=${share.target},readonly`);
+  await docker([...argv, image]);
+  const host = await attachHost(options.name);
+  await waitReady(host);
+  return host;
+}
+
+/**
+ * A host that runs already.
+ *
+ * @throws When there is none of that name in the lab.
+ */
+export async function attachHost(name: string): Promise<LabHost> {
+  const format = `{{(index .NetworkSettings.Networks "${NETWORK.name}").IPAddress}}`;
+  const { stdout } = await docker(["inspect", "--type", "container", "--format", format, name]);
+  const ip = stdout.trim();
+  const host: LabHost = {
+    name,
+    ip,
+    exec: (argv, options) => execIn(name, argv, options),
+    spawn: (argv, options) => spawnIn(name, argv, options),
+    copyIn: async (source, target) => void (await docker(["cp", source, `${name}:${target}`])),
+    copyOut: async (source, target) => void (await docker(["cp", `${name}:${source}`, target])),
+    kill: async () => void (await docker(["kill", name])),
+    start: async () => {
+      await docker(["start", name]);
+      await waitReady(host);
+    },
+    disconnect: async () => void (await docker(["network", "disconnect", NETWORK.name, name])),
+    connect: async () => void (await docker(["network", "connect", "--ip", ip, NETWORK.name, name])),
+    remove: async () => void (await docker(["rm", "--force", "--volumes", name])),
+  };
+  return host;
+}
+
+/** systemd says itself when all its jobs are done; before its bus is up the question fails and is asked again. */
+async function waitReady(host: LabHost): Promise<void> {
+  const script = "systemctl is-system-running --wait; docker info --format '{{.Driver}}'";
+  await waitFor(
+    async () => {
+      const { stdout, stderr } = await host.exec(["sh", "-c", script], { timeoutMs: 60_000 });
+      if (/^(running|degraded)\n\w+/.test(stdout)) return true;
+      throw new Error(`it says "${stdout.trim()} ${stderr.trim()}"`);
+    },
+    { what: `lab host ${host.name} with systemd and Docker up`, deadlineMs: READY_DEADLINE_MS, everyMs: 50 },
+  );
+}
+
+/** The names and states of all lab hosts. */
+export async function listHosts(): Promise<{ name: string; status: string; ip: string }[]> {
+  const { stdout } = await docker([
+    "ps",
+    "--all",
+    "--filter",
+    `label=${LABEL}`,
+    "--format",
+    "{{.Names}}\t{{.Status}}",
+  ]);
+  const rows = stdout.split("\n").filter((line) => line !== "");
+  return Promise.all(
+    rows.map(async (row) => {
+      const [name = "", status = ""] = row.split("\t");
+      return { name, status, ip: (await attachHost(name)).ip };
+    }),
+  );
+}
+
+/** Removes every host, volume and network of the lab; images and the engine stay. */
+export async function removeAll(): Promise<void> {
+  const ids = async (argv: string[]) =>
+    (await docker([...argv, "--quiet", "--filter", `label=${LABEL}`])).stdout.split("\n").filter(Boolean);
+  const containers = await ids(["ps", "--all"]);
+  if (containers.length > 0) await docker(["rm", "--force", "--volumes", ...containers]);
+  const volumes = await ids(["volume", "ls"]);
+  if (volumes.length > 0) await docker(["volume", "rm", "--force", ...volumes]);
+  const networks = await ids(["network", "ls"]);
+  if (networks.length > 0) await docker(["network", "rm", ...networks]);
+}
+
+/** Opens a shell in a host on the caller's terminal, and gives its exit code. */
+export async function shell(name: string): Promise<number> {
+  const tty = process.stdin.isTTY ? ["--interactive", "--tty"] : ["--interactive"];
+  const env = { ...dockerEnv(), TERM: process.env["TERM"] ?? "dumb" };
+  const child = Bun.spawn([DOCKER, "exec", ...tty, "-e", `TERM=${env.TERM}`, name, "bash", "-l"], {
+    stdio: ["inherit", "inherit", "inherit"],
+    env,
+  });
+  return child.exited;
+}

@@ -1,0 +1,57 @@
+import { codeOf } from "../errors.ts";
+import { type Host, readRequired } from "../host/host.ts";
+import { paths } from "../paths.ts";
+
+/** A member of the etcd cluster, as etcd lists it. */
+export interface EtcdMember {
+  ID: string;
+  /** Empty until the member has started. */
+  name?: string;
+  peerURLs: string[];
+  clientURLs?: string[];
+}
+
+/** What is wrong with etcd, or its members. */
+export type EtcdHealth = { members: EtcdMember[] } | { missing: string };
+
+/**
+ * Asks the local member, with its health certificate, for its health and for the list of members.
+ *
+ * @returns the members when the member is healthy (it has a leader), else what is missing. Never throws for an etcd
+ * that is down.
+ */
+export async function etcdHealth(host: Host, options: { port: number; signal: AbortSignal }): Promise<EtcdHealth> {
+  const ask = await connect(host, options);
+  const health = await ask("GET", "/health");
+  if ("missing" in health) return health;
+  if (health.body.health !== "true") return { missing: "etcd answers, but has no leader" };
+  const list = await ask("POST", "/v3/cluster/member/list");
+  if ("missing" in list) return list;
+  return { members: (list.body.members ?? []) as EtcdMember[] };
+}
+
+type Answer = { body: Record<string, unknown> } | { missing: string };
+
+async function connect(host: Host, options: { port: number; signal: AbortSignal }) {
+  const [ca, cert, key] = await Promise.all(
+    ["ca.crt", "healthcheck-client.crt", "healthcheck-client.key"].map((name) =>
+      readRequired(host, `${paths.certs}/etcd/${name}`),
+    ),
+  );
+  const tls = { ca: ca as string, cert: cert as string, key: key as string };
+  return async (method: string, path: string): Promise<Answer> => {
+    try {
+      const response = await fetch(`https://127.0.0.1:${options.port}${path}`, {
+        method,
+        tls,
+        keepalive: false,
+        signal: AbortSignal.any([options.signal, AbortSignal.timeout(2000)]),
+        ...(method === "POST" && { body: "{}" }),
+      });
+      const body = (await response.json()) as Record<string, unknown>;
+      return response.ok ? { body } : { missing: `etcd answers ${response.status} on ${path}` };
+    } catch (error) {
+      return { missing: `etcd does not answer on port ${options.port} (${codeOf(error) ?? (error as Error).name})` };
+    }
+  };
+}

@@ -1,0 +1,68 @@
+import type { Config } from "../config/config.ts";
+import type { NodeFacts } from "../node-facts.ts";
+import { paths } from "../paths.ts";
+
+/** What a KubeletConfiguration depends on. */
+export interface KubeletInput {
+  config: Config;
+  node: NodeFacts;
+  cgroupDriver: string;
+  /** Masters run static pods from files. */
+  master: boolean;
+}
+
+/**
+ * The KubeletConfiguration of a node. The same text is the kubelet's file and, as a ConfigMap, the default that a
+ * cluster's kubelets take.
+ *
+ * @see https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/
+ */
+export function kubeletConfiguration({ config, node, cgroupDriver, master }: KubeletInput) {
+  return {
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    address: "0.0.0.0",
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: true, cacheTTL: "10s" },
+      x509: { clientCAFile: `${paths.certs}/ca.crt` },
+    },
+    authorization: { mode: "Webhook" },
+    cgroupDriver,
+    clusterDNS: [node.dnsIp],
+    clusterDomain: config.clusterDomain,
+    cpuManagerPolicy: config.cpuManagerPolicy,
+    topologyManagerPolicy: config.topologyManagerPolicy,
+    ...(config.reservedCpus && { reservedSystemCPUs: config.reservedCpus }),
+    eventRecordQPS: 5,
+    failSwapOn: !config.allowSwap,
+    // Static pods are seen by inotify; the period is for file systems without it.
+    fileCheckFrequency: "5s",
+    hairpinMode: "hairpin-veth",
+    healthzBindAddress: "127.0.0.1",
+    healthzPort: 10248,
+    imageGCHighThresholdPercent: 95,
+    imageGCLowThresholdPercent: 90,
+    // Nothing can bring a removed image back on a node without a network.
+    imageMinimumGCAge: "24h",
+    maxPods: config.maxPods,
+    nodeStatusReportFrequency: "1m",
+    nodeStatusUpdateFrequency: "5s",
+    ...(config.podPidsLimit && { podPidsLimit: config.podPidsLimit }),
+    // 075-misc-scripts sets the kernel's values; the kubelet only checks them. CIS 4.2.6.
+    protectKernelDefaults: true,
+    readOnlyPort: 0,
+    rotateCertificates: false,
+    ...(master && { staticPodPath: paths.manifests }),
+    streamingConnectionIdleTimeout: "30m",
+    tlsCertFile: `${paths.certs}/kubelet-server.crt`,
+    tlsPrivateKeyFile: `${paths.certs}/kubelet-server.key`,
+    tlsMinVersion: "VersionTLS12",
+    tlsCipherSuites: [
+      "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+      "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+      "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+      "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    ],
+  };
+}

@@ -1,0 +1,90 @@
+import { readFileSync } from "node:fs";
+import { hostname, networkInterfaces } from "node:os";
+import type { Config } from "./config/config.ts";
+import { firstSubnet, nthAddress } from "./config/net.ts";
+import { ConfigError } from "./errors.ts";
+
+/** What the configuration leaves to be found out, settled. */
+export interface NodeFacts {
+  /** Name of the Node object, lower case. */
+  name: string;
+  ip: string;
+  /** Where other nodes reach the masters. */
+  masterIp: string;
+  clusterId: string;
+  /** Address of the service `kubernetes`: the first of the services' block. */
+  apiServiceIp: string;
+  /** Address of the cluster's DNS service: the tenth of the services' block. */
+  dnsIp: string;
+  /** The block that this node's pods get their addresses from. */
+  podCidr: string;
+  /** Where programs of this node reach the API server. */
+  server: string;
+  /** `linux/amd64` */
+  platform: string;
+}
+
+/** An address that an interface of the host has. */
+export interface HostAddress {
+  interface: string;
+  address: string;
+  internal: boolean;
+}
+
+/** What the host says about itself. */
+export interface HostNames {
+  hostname: string;
+  addresses: readonly HostAddress[];
+  /** The interface of the default route, or undefined without one. */
+  defaultInterface: string | undefined;
+}
+
+/** Asks the running host for its name and addresses. */
+export function readHostNames(): HostNames {
+  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    (list ?? [])
+      .filter((one) => one.family === "IPv4")
+      .map((one) => ({ interface: name, address: one.address, internal: one.internal })),
+  );
+  return { hostname: hostname(), addresses, defaultInterface: defaultInterface() };
+}
+
+function defaultInterface(): string | undefined {
+  const lines = readFileSync("/proc/net/route", "utf8").split("\n").slice(1);
+  const fields = lines.map((line) => line.split("\t"));
+  return fields.find(([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000")?.[0];
+}
+
+/**
+ * Settles what the configuration leaves open.
+ *
+ * @param options `clusterId`: the id that an earlier run gave this host, or a new one
+ * @throws ConfigError when the address of the node cannot be told
+ */
+export function nodeFacts(config: Config, options: { names: HostNames; clusterId: string }): NodeFacts {
+  const ip = config.nodeIp ?? addressOf(options.names);
+  return {
+    name: config.nodeName ?? options.names.hostname.toLowerCase(),
+    ip,
+    masterIp: config.masterIp ?? ip,
+    clusterId: config.clusterId ?? options.clusterId,
+    apiServiceIp: nthAddress(config.servicesCidr, 1),
+    dnsIp: nthAddress(config.servicesCidr, 10),
+    podCidr: config.podCidr ?? firstSubnet(config.containersCidr, config.nodeCidrMask),
+    server: `https://127.0.0.1:${config.apiPort}`,
+    platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+  };
+}
+
+/** The address of the default route's interface, or the only one there is outside of bridges for containers. */
+function addressOf(names: HostNames): string {
+  const outside = names.addresses.filter((one) => !one.internal && !/^(docker|br-|cni|virbr|veth)/.test(one.interface));
+  const byRoute = outside.find((one) => one.interface === names.defaultInterface);
+  const only = outside.length === 1 ? outside[0] : undefined;
+  const found = byRoute ?? only;
+  if (found) return found.address;
+  const list = outside.map((one) => `${one.address} (${one.interface})`).join(", ") || "none";
+  throw new ConfigError([
+    `nodeIp: there is no default route to tell the address of this node by; its addresses: ${list}; set --node-ip`,
+  ]);
+}
