@@ -28,4 +28,7 @@ export const RUNC = "/usr/sbin/runc";
  * What lab hosts have as /etc/resolv.conf: a server that refuses at once. The engine's own name server listens on a loopback
  * address, which a cluster's name server would take for itself and ask in a loop.
  */
-export const RESOLV_CONF = { path: `${DATA_DIR}/resolv.conf`, text: `nameserver ${NETWORK.gateway}\n` } as const;
+export const RESOLV_CONF = {
+  path: `${DATA_DIR}/resolv.conf`,
+  text: `nameserver ${NETWORK.gateway}\n`,
+} as const;

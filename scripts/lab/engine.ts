@@ -15,6 +15,8 @@ const PID_FILE = join(RUN_DIR, "docker.pid");
 const LOG_FILE = join(RUN_DIR, "dockerd.log");
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 60_000;
+/** Another run may be installing packages and building while this one waits. */
+const TURN_DEADLINE_MS = 10 * 60_000;
 
 /**
  * Runs the Docker client against the lab's engine.
@@ -48,7 +50,7 @@ async function enginePid(): Promise<number | undefined> {
  */
 export async function ensureEngine(cache: Cache = Cache.standard()): Promise<void> {
   await mkdir(RUN_DIR, { recursive: true, mode: 0o700 });
-  await withLock(join(RUN_DIR, "lock"), START_DEADLINE_MS * 2, async () => {
+  await withLock(join(RUN_DIR, "lock"), TURN_DEADLINE_MS, async () => {
     if (!(await answers())) await startEngine(cache);
     await writeFile(RESOLV_CONF.path, RESOLV_CONF.text);
     await ensureNetwork();
@@ -76,6 +78,7 @@ async function startEngine(cache: Cache): Promise<void> {
     // A containerd of the machine may be used, but never its containers: they are in another namespace.
     "containerd-namespace": "nodelet-lab",
     "containerd-plugins-namespace": "nodelet-lab-plugins",
+    "cgroup-parent": "/nodelet-lab",
     bridge: "none",
     "storage-driver": "overlay2",
     "log-driver": "json-file",

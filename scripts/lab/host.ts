@@ -1,6 +1,7 @@
 import { Cache } from "../lib/cache.ts";
 import { waitFor } from "../lib/wait.ts";
 import { DOCKER, LABEL, NETWORK, RESOLV_CONF } from "./constants.ts";
+import { copyInto, copyOutOf } from "./copy.ts";
 import { docker, dockerEnv, ensureEngine } from "./engine.ts";
 import { ensureImage } from "./image.ts";
 import {
@@ -24,7 +25,7 @@ export interface Share {
 export interface HostOptions {
   /** Name of the container and of the host itself. */
   name: string;
-  /** A fixed address in 10.88.0.0/24; the engine picks one when left out. */
+  /** A fixed address in 10.88.0.0/24; the engine picks one when left out, and perhaps another after a restart. */
   ip?: string;
   /** Another image than the standard one. */
   image?: string;
@@ -40,10 +41,10 @@ export interface LabHost {
   exec(argv: string[], options?: ExecOptions): Promise<ExecResult>;
   /** Starts a program in the host and gives its lines as they come. */
   spawn(argv: string[], options?: SpawnOptions): Promise<Running>;
-  /** Copies a file or directory of this machine into the host. */
+  /** Copies a file of this machine to a path in the host, or the contents of a directory into one. */
   copyIn(source: string, target: string): Promise<void>;
-  /** Copies a file or directory of the host to this machine. */
-  copyOut(source: string, target: string): Promise<void>;
+  /** Copies a file or directory of the host into an existing directory of this machine. */
+  copyOut(source: string, directory: string): Promise<void>;
   /** Pulls the plug: nothing in the host gets a chance to finish. */
   kill(): Promise<void>;
   /** Switches the host on again, with the disks as they were, and waits for it. */
@@ -65,38 +66,37 @@ const READY_DEADLINE_MS = 120_000;
  * Makes a lab host and waits until systemd and the Docker engine in it are up. The engine and the image are made first
  * when they are missing.
  *
- * @throws When a host of that name exists, or when the host is not ready in time.
+ * @throws When a host of that name exists, or when the new one is not ready in time (it is removed then; the message has the
+ *   end of its journal).
  */
 export async function startHost(options: HostOptions): Promise<LabHost> {
   const cache = Cache.standard();
   await ensureEngine(cache);
   const image = options.image ?? (await ensureImage(cache));
-  const argv = [
-    "run",
-    "--detach",
-    "--privileged",
-    "--cgroupns=private",
-    "--name",
-    options.name,
-    "--hostname",
-    options.name,
-  ];
-  argv.push(
-    "--label",
-    LABEL,
-    "--network",
-    NETWORK.name,
-    ...(options.ip === undefined ? [] : ["--ip", options.ip]),
-  );
-  argv.push("--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777");
-  for (const path of VOLUMES) argv.push("--mount", `type=volume,dst=${path},volume-label=${LABEL}`);
   const shares = [{ source: RESOLV_CONF.path, target: "/etc/resolv.conf" }, ...(options.shares ?? [])];
-  for (const share of shares)
-    argv.push("--mount", `type=bind,src=${share.source},dst=${share.target},readonly`);
-  await docker([...argv, image]);
-  const host = await attachHost(options.name);
-  await waitReady(host);
-  return host;
+  await docker([
+    ...["create", "--privileged", "--cgroupns=private", "--stop-signal", "SIGRTMIN+3", "--label", LABEL],
+    ...["--name", options.name, "--hostname", options.name, "--network", NETWORK.name],
+    ...(options.ip === undefined ? [] : ["--ip", options.ip]),
+    ...["--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777"],
+    ...VOLUMES.flatMap((path) => ["--mount", `type=volume,dst=${path},volume-label=${LABEL}`]),
+    ...shares.flatMap(({ source, target }) => ["--mount", `type=bind,src=${source},dst=${target},readonly`]),
+    image,
+  ]);
+  try {
+    await docker(["start", options.name]);
+    const host = await attachHost(options.name);
+    await waitReady(host);
+    return host;
+  } catch (error) {
+    const script =
+      "systemctl list-jobs --no-pager; systemctl --failed --no-pager; journalctl -n 20 --no-pager";
+    const seen = await execIn(options.name, ["sh", "-c", script], { timeoutMs: 10_000 }).catch(
+      () => undefined,
+    );
+    await docker(["rm", "--force", "--volumes", options.name]);
+    throw new Error(`${(error as Error).message}\n${seen?.stdout ?? ""}`.trimEnd(), { cause: error });
+  }
 }
 
 /**
@@ -113,8 +113,8 @@ export async function attachHost(name: string): Promise<LabHost> {
     ip,
     exec: (argv, options) => execIn(name, argv, options),
     spawn: (argv, options) => spawnIn(name, argv, options),
-    copyIn: async (source, target) => void (await docker(["cp", source, `${name}:${target}`])),
-    copyOut: async (source, target) => void (await docker(["cp", `${name}:${source}`, target])),
+    copyIn: (source, target) => copyInto(name, source, target),
+    copyOut: (source, directory) => copyOutOf(name, source, directory),
     kill: async () => void (await docker(["kill", name])),
     start: async () => {
       await docker(["start", name]);

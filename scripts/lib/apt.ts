@@ -55,7 +55,9 @@ export async function ensurePackages(packages: string[]): Promise<void> {
   await aptUpdate();
   // Another apt (unattended upgrades of a fresh machine) may hold the lock for a while.
   const options = ["-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-  await run(["apt-get", "install", ...options, ...wanted], { env: { ...APT_ENV, RUNLEVEL: "1" } });
+  await run(["apt-get", "install", ...options, ...wanted], {
+    env: { ...APT_ENV, RUNLEVEL: "1", SYSTEMD_OFFLINE: "1" },
+  });
   say(`apt: installed ${wanted.length} packages, ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 

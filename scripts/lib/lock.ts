@@ -4,6 +4,7 @@ import { say } from "./progress.ts";
 import { waitFor } from "./wait.ts";
 
 const LOCK_EX_NB = 2 | 4;
+const TELL_AFTER_MS = 2000;
 
 /**
  * Holds an exclusive flock(2) on a file while the work runs. The kernel lets go of it when the process ends, however it ends.
@@ -19,14 +20,20 @@ export async function withLock<T>(path: string, deadlineMs: number, work: () => 
   const fd = openSync(path, "a", 0o600);
   try {
     const take = () => libc.symbols.flock(fd, LOCK_EX_NB) === 0;
-    if (!take()) {
-      say(`another run holds ${path}: waiting for it`);
-      await waitFor(async () => (take() ? true : undefined), {
-        what: `a free lock on ${path}`,
-        deadlineMs,
-        everyMs: 250,
-      });
-    }
+    const started = performance.now();
+    let told = false;
+    await waitFor(
+      async () => {
+        if (take()) return true;
+        // A holder that is about to finish is not worth a line.
+        if (!told && performance.now() - started > TELL_AFTER_MS) {
+          say(`another run holds ${path}: waiting for it`);
+          told = true;
+        }
+        return undefined;
+      },
+      { what: `a free lock on ${path}`, deadlineMs, everyMs: 50 },
+    );
     return await work();
   } finally {
     closeSync(fd);

@@ -55,9 +55,7 @@ async function build(work: string): Promise<string> {
     GOTOOLCHAIN: "local",
     CGO_ENABLED: "0",
   };
-  const found = JSON.parse(await fetchModule([go, "mod", "download", "-json", module], env, work)) as {
-    Sum?: string;
-  };
+  const found = await fetchModule([go, "mod", "download", "-json", module], env, work);
   if (found.Sum !== COREDNS.sum) {
     throw new Error(
       `Cannot use module "${module}": its checksum is ${found.Sum}; expected ${COREDNS.sum} as in scripts/stack/pins.ts`,
@@ -72,14 +70,23 @@ async function build(work: string): Promise<string> {
   return join(work, "gopath", "bin", "coredns");
 }
 
-async function fetchModule(argv: string[], env: Record<string, string>, cwd: string): Promise<string> {
-  try {
-    return (await run(argv, { env, cwd, timeoutMs: DOWNLOAD_DEADLINE_MS })).stdout;
-  } catch (error) {
-    throw new NoModules(
-      `Go modules cannot be fetched on this machine (${tail((error as Error).message, 1)})`,
-    );
+async function fetchModule(
+  argv: string[],
+  env: Record<string, string>,
+  cwd: string,
+): Promise<{ Sum?: string }> {
+  const limits = { timeoutMs: DOWNLOAD_DEADLINE_MS, accept: [0, 1] };
+  const { stdout } = await run(argv, { env, cwd, ...limits }).catch((error: Error) => {
+    throw new NoModules(`Go modules cannot be fetched on this machine: ${tail(error.message, 1)}`);
+  });
+  const answer = JSON.parse(stdout === "" ? '{"Error":"no answer"}' : stdout) as {
+    Sum?: string;
+    Error?: string;
+  };
+  if (answer.Error !== undefined) {
+    throw new NoModules(`Go modules cannot be fetched on this machine: ${answer.Error}`);
   }
+  return answer;
 }
 
 /** Proxy and checksum settings of the Go that the machine's owner set up; the packaged compiler does not read that one's files. */

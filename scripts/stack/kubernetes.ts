@@ -66,7 +66,9 @@ export async function kubernetesPrograms(cache: Cache): Promise<Cached> {
     const tree = join(work, "src");
     if (!existsSync(tree)) await unpackSource(work, tree);
     await compile(work, tree);
-    for (const name of COMMANDS) await rename(join(tree, "_output", "bin", name), join(out, name));
+    // _output/bin is a link that leads here only for the compiler.
+    const programs = join(tree, "_output", "local", "bin", "linux", "amd64");
+    for (const name of COMMANDS) await rename(join(programs, name), join(out, name));
     // The tree is 2 GB with the compiler's cache; nothing needs it any more.
     await rm(tree, { recursive: true });
   });
