@@ -19,10 +19,7 @@ export interface Lock {
  */
 export function takeLock(path: string, command: string): Lock {
   const file = openLockFile(path);
-  const libc = dlopen("libc.so.6", { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
-  const taken = libc.symbols.flock(file, LOCK_EX | LOCK_NB) === 0;
-  libc.close();
-  if (!taken) {
+  if (!flock(file)) {
     const holder = readFileSync(path, "utf8").trim();
     closeSync(file);
     throw new LockedError(`Cannot start: another nodelet is at work on this host: ${holder || "unknown"}`, {
@@ -41,4 +38,27 @@ function openLockFile(path: string): number {
   } catch (error) {
     throw new AppError(`Cannot open the lock "${path}": ${messageOf(error)}`, { hint: "run as root" });
   }
+}
+
+/** Who holds the lock of this host, or undefined when nobody does. */
+export function lockHolder(path: string): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch {
+    return undefined;
+  }
+  try {
+    return flock(file) ? undefined : readFileSync(path, "utf8").trim() || "unknown";
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Neither node nor Bun has flock(2), so it is called where it is. @returns false when somebody else holds it */
+function flock(file: number): boolean {
+  const libc = dlopen("libc.so.6", { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
+  const taken = libc.symbols.flock(file, LOCK_EX | LOCK_NB) === 0;
+  libc.close();
+  return taken;
 }

@@ -1,0 +1,60 @@
+import type { Ctx } from "../src/ctx.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { type Poll, until } from "../src/runner/wait.ts";
+
+/** The API server may send requests to kubelets; the role is Kubernetes' own. */
+const BINDING = {
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind: "ClusterRoleBinding",
+  metadata: { name: "nodelet:kube-apiserver-kubelet-client" },
+  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:kubelet-api-admin" },
+  subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "kube-apiserver-kubelet-client" }],
+};
+
+const BINDINGS_PATH = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+
+/** The control plane answers, and its own rights are in place. */
+export const waitForK8sServices: Phase = {
+  id: "100-wait-for-k8s-services",
+  title: "Wait for k8s services and network to be up",
+  roles: ["master", "worker"],
+  needs: ["055-etcd-run"],
+  async start(ctx) {
+    if (ctx.host.detached) return "unchanged";
+    await until(() => poll(ctx), {
+      action: "start the control plane",
+      timeoutMs: 240_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      hint: 'see the logs of the containers k8s_kube-apiserver_…: docker ps -a, docker logs; "journalctl -u pf9-kubelet"',
+    });
+    if (await ctx.kube.get(`${BINDINGS_PATH}/${BINDING.metadata.name}`)) return "unchanged";
+    await ctx.kube.apply(`${BINDINGS_PATH}/${BINDING.metadata.name}`, BINDING);
+    return "changed";
+  },
+  stop: async () => "unchanged",
+  async status(ctx) {
+    const found = await poll(ctx);
+    return "value" in found ? { state: "running" } : { state: "stopped", message: found.missing };
+  },
+};
+
+async function poll(ctx: Ctx): Promise<Poll<true>> {
+  const found = await Promise.all([
+    ctx.kube.ready(),
+    componentHealthy(ctx, 10257),
+    componentHealthy(ctx, 10259),
+  ]);
+  const names = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+  const missing = names.filter((_, at) => !found[at]);
+  return missing.length === 0 ? { value: true } : { missing: `${missing.join(", ")} not ready` };
+}
+
+/** Both components say on loopback, to anybody, whether they are well; their certificates are made by themselves. */
+async function componentHealthy(ctx: Ctx, port: number): Promise<boolean> {
+  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
+  return await fetch(`https://127.0.0.1:${port}/healthz`, { signal, keepalive: false, tls: { rejectUnauthorized: false } }).then(
+    (response) => response.ok,
+    () => false,
+  );
+}

@@ -1,0 +1,70 @@
+import { AppError } from "../src/errors.ts";
+import type { Ctx } from "../src/ctx.ts";
+import type { KubeObject } from "../src/kube/client.ts";
+import { type NodeTaint, nodePath, wantedLabels, wantedTaints } from "../src/kube/node.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { until } from "../src/runner/wait.ts";
+
+/** What the API says about this node: role, labels, taints, and its block of pod addresses. */
+export const labelTaintNode: Phase = {
+  id: "110-label-taint-node",
+  title: "Apply and validate node taints",
+  roles: ["master", "worker"],
+  async start(ctx) {
+    if (ctx.host.detached) return "unchanged";
+    const node = await registeredNode(ctx);
+    checkPodCidr(node, ctx);
+    const patch = nodePatch(node, ctx);
+    if (!patch) return "unchanged";
+    await ctx.kube.patch(nodePath(ctx), patch);
+    return "changed";
+  },
+  stop: async () => "unchanged",
+  async status(ctx) {
+    const node = await ctx.kube.get(nodePath(ctx));
+    if (!node) return { state: "stopped", message: `there is no node "${ctx.node.name}" in the cluster` };
+    return nodePatch(node, ctx)
+      ? { state: "failed", message: "labels, taints or the pod block are not as configured" }
+      : { state: "running" };
+  },
+};
+
+async function registeredNode(ctx: Ctx): Promise<KubeObject> {
+  return await until(
+    async () => {
+      const node = await ctx.kube.get(nodePath(ctx));
+      return node ? { value: node } : { missing: `the kubelet has not registered "${ctx.node.name}"` };
+    },
+    { action: "find this node in the cluster", timeoutMs: 60_000, clock: ctx.clock, signal: ctx.signal, hint: 'see "journalctl -u pf9-kubelet"' },
+  );
+}
+
+/** A node keeps the block it has; pods with addresses of another one would reach nobody. */
+function checkPodCidr(node: KubeObject, ctx: Ctx): void {
+  const found = node.spec?.podCIDR as string | undefined;
+  if (!found || found === ctx.node.podCidr) return;
+  throw new AppError(`Cannot give the pod block ${ctx.node.podCidr} to "${ctx.node.name}": it has ${found} already`, {
+    hint: `set --pod-cidr ${found}`,
+  });
+}
+
+/** The change that brings the node to what is wanted, or undefined when it is there. */
+function nodePatch(node: KubeObject, ctx: Ctx): object | undefined {
+  const labels = wantedLabels(ctx);
+  const taints = (node.spec?.taints ?? []) as NodeTaint[];
+  const nextTaints = wantedTaints(taints, ctx);
+  const labelsDiffer = Object.entries(labels).some(([name, value]) => node.metadata.labels?.[name] !== value);
+  const taintsDiffer = !Bun.deepEquals(taints.map(taintKey).sort(), nextTaints.map(taintKey).sort());
+  const cidrMissing = !node.spec?.podCIDR;
+  if (!labelsDiffer && !taintsDiffer && !cidrMissing) return undefined;
+  return {
+    metadata: { labels },
+    spec: {
+      ...(cidrMissing && { podCIDR: ctx.node.podCidr, podCIDRs: [ctx.node.podCidr] }),
+      // Replaced as a whole, and only if nobody changed it since.
+      ...(taintsDiffer && { taints: [...nextTaints, { $patch: "replace" }] }),
+    },
+  };
+}
+
+const taintKey = ({ key, value, effect }: NodeTaint) => `${key}=${value ?? ""}:${effect}`;

@@ -1,0 +1,83 @@
+import { stringify } from "yaml";
+import type { Ctx } from "../src/ctx.ts";
+import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
+import { nodePath } from "../src/kube/node.ts";
+import { kubeFacts } from "../src/kube/versions.ts";
+import type { Phase } from "../src/runner/phase.ts";
+import { type Poll, until } from "../src/runner/wait.ts";
+
+const NAMESPACE = "kube-system";
+const CONFIGMAPS = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
+
+/** The ConfigMaps that hold the default kubelet configuration of masters and of workers. */
+const NAMES = { master: "master-default-kubelet-config", worker: "worker-default-kubelet-config" } as const;
+
+/** Kubelets take their configuration from the cluster, with the file on the node to fall back to. */
+export const dynamicKubeletConfig: Phase = {
+  id: "120-dynamic-kubelet-config",
+  title: "Apply dynamic kubelet configuration",
+  roles: ["master", "worker"],
+  async start(ctx) {
+    if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig) return "unchanged";
+    const changed = await Promise.all([
+      ensureConfigMap(ctx, "master"),
+      ensureConfigMap(ctx, "worker"),
+    ]);
+    const node = await ctx.kube.get(nodePath(ctx));
+    const source = configSource(ctx);
+    const same = Bun.deepEquals(node?.spec?.configSource, source);
+    if (!same) await ctx.kube.patch(nodePath(ctx), { spec: { configSource: source } });
+    return changed.includes(true) || !same ? "changed" : "unchanged";
+  },
+  async ready(ctx, say) {
+    if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig) return;
+    await until(() => poll(ctx), {
+      action: "apply the dynamic kubelet configuration",
+      timeoutMs: 60_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      say,
+      hint: 'see "journalctl -u pf9-kubelet"',
+    });
+  },
+  stop: async () => "unchanged",
+  async status(ctx) {
+    const found = await poll(ctx);
+    return "value" in found ? { state: "running" } : { state: "failed", message: found.missing };
+  },
+};
+
+const role = (ctx: Ctx) => (ctx.config.role === "worker" ? "worker" : "master");
+
+function configSource(ctx: Ctx) {
+  return { configMap: { name: NAMES[role(ctx)], namespace: NAMESPACE, kubeletConfigKey: "kubelet" } };
+}
+
+async function ensureConfigMap(ctx: Ctx, which: keyof typeof NAMES): Promise<boolean> {
+  const name = NAMES[which];
+  const found = await ctx.kube.get(`${CONFIGMAPS}/${name}`);
+  const { cgroupDriver } = await ctx.docker.info();
+  const input = { config: ctx.config, node: ctx.node, cgroupDriver, master: which === "master" };
+  const kubelet = stringify(kubeletConfiguration(input), { lineWidth: 0 });
+  if (found?.data?.kubelet === kubelet) return false;
+  await ctx.kube.apply(`${CONFIGMAPS}/${name}`, {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace: NAMESPACE },
+    data: { kubelet },
+  });
+  return true;
+}
+
+/**
+ * The kubelet itself says which ConfigMap it has taken, in its checkpoint on the disk: at once, where the Node object
+ * learns of it only with a later report.
+ */
+async function poll(ctx: Ctx): Promise<Poll<true>> {
+  const wanted = await ctx.kube.get(`${CONFIGMAPS}/${NAMES[role(ctx)]}`);
+  if (!wanted) return { missing: `there is no ConfigMap ${NAMES[role(ctx)]}` };
+  const assigned = await ctx.host.read(`${ctx.paths.dynamicKubeletConfig}/store/meta/assigned`);
+  if (!assigned?.includes(wanted.metadata.uid ?? "-")) return { missing: "the kubelet has not taken the ConfigMap" };
+  const running = await fetch("http://127.0.0.1:10248/healthz", { keepalive: false, signal: AbortSignal.timeout(1000) }).catch(() => undefined);
+  return running?.ok ? { value: true } : { missing: "the kubelet is starting with the new configuration" };
+}

@@ -1,0 +1,44 @@
+import type { Phase } from "../src/runner/phase.ts";
+import { genCerts } from "./020-gen-certs.ts";
+import { prepareKubeConfigs } from "./030-prepare-kube-configs.ts";
+import { dockerConfigure } from "./040-docker-configure.ts";
+import { dockerStart } from "./045-docker-start.ts";
+import { loadImages } from "./048-load-images.ts";
+import { etcdConfigure } from "./050-etcd-configure.ts";
+import { etcdRun } from "./055-etcd-run.ts";
+import { networkConfigure } from "./060-network-configure.ts";
+import { cniConfigure } from "./065-cni-configure.ts";
+import { miscScripts } from "./075-misc-scripts.ts";
+import { kubeletConfigureStart } from "./080-kubelet-configure-start.ts";
+import { kubeProxyStart } from "./090-kube-proxy-start.ts";
+import { waitForK8sServices } from "./100-wait-for-k8s-services.ts";
+import { labelTaintNode } from "./110-label-taint-node.ts";
+import { dynamicKubeletConfig } from "./120-dynamic-kubelet-config.ts";
+import { uncordonNode } from "./130-uncordon-node.ts";
+import { drainPods } from "./210-drain-pods.ts";
+
+/** Every phase, in the order in which they start; they stop in reverse. */
+const all: readonly Phase[] = [
+  genCerts,
+  prepareKubeConfigs,
+  dockerConfigure,
+  dockerStart,
+  loadImages,
+  etcdConfigure,
+  etcdRun,
+  networkConfigure,
+  cniConfigure,
+  miscScripts,
+  kubeletConfigureStart,
+  kubeProxyStart,
+  waitForK8sServices,
+  labelTaintNode,
+  dynamicKubeletConfig,
+  uncordonNode,
+  drainPods,
+];
+
+/** The phases of a node's role, in order. */
+export function phasesOf(role: "master" | "worker"): readonly Phase[] {
+  return all.filter((phase) => phase.roles.includes(role));
+}

@@ -1,0 +1,124 @@
+import { stringify } from "yaml";
+import type { Ctx } from "../ctx.ts";
+import { ExitCode, PreflightError, UsageError } from "../errors.ts";
+import { takeLock } from "../host/lock.ts";
+import { ensureAll } from "../host/host.ts";
+import type { PhaseEvent } from "../runner/events.ts";
+import { startPhases } from "../runner/run.ts";
+import type { Io, OutputFormat } from "./io.ts";
+import { renderTable, showResult } from "./io.ts";
+import { duration, progress } from "./progress.ts";
+import { type GlobalOptions, openSession, type Session } from "./session.ts";
+
+/** Options of `nodelet init` beside the keys of the configuration. */
+export interface InitOptions extends GlobalOptions {
+  dryRun?: boolean;
+  output: OutputFormat;
+  [key: string]: unknown;
+}
+
+/** Makes this host the first master. @returns the exit code */
+export async function init(io: Io, { options, signal }: { options: InitOptions; signal: AbortSignal }): Promise<number> {
+  const begun = performance.now();
+  const real = options.root === "/" && !options.dryRun;
+  if (real && process.getuid?.() !== 0) {
+    throw new PreflightError([
+      { code: "NotRoot", message: `Running as user ${process.getuid?.()}; expected root`, hint: "run it with sudo" },
+    ]);
+  }
+  using _lock = real ? takeLock("/run/nodelet.lock", "nodelet init") : undefined;
+  const session = await openSession({
+    options,
+    io,
+    signal,
+    flags: options,
+    purpose: options.dryRun ? "plan" : "change",
+  });
+  if (session.ctx.config.role !== "master") {
+    throw new UsageError(`Cannot make a ${session.ctx.config.role} with init; expected the role master`);
+  }
+  if (options.root === "/") await checkHost(io, { session, dryRun: options.dryRun === true });
+  await prepare(session, options);
+  return await startAll(io, { session, options, begun });
+}
+
+/** Everything that can be known before the first change. A dry run shows it and goes on. */
+async function checkHost(io: Io, { session, dryRun }: { session: Session; dryRun: boolean }): Promise<void> {
+  const { runPreflight } = await import("../preflight/preflight.ts");
+  const { systemProbe } = await import("../preflight/system-probe.ts");
+  const { config, node, bundle, host } = session.ctx;
+  const { errors, warnings } = await runPreflight({
+    config,
+    node,
+    bundle,
+    probe: systemProbe(host),
+    installed: session.journal.exists,
+    ...(session.recorded && { cluster: session.recorded }),
+  });
+  for (const { code, message, hint } of warnings) io.err(`warning: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+  if (errors.length === 0) return;
+  if (!dryRun) throw new PreflightError(errors);
+  for (const { code, message, hint } of errors) io.err(`error: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+}
+
+/** The first entries of the journal: the places of our own state, and what this host is from now on. */
+async function prepare({ ctx }: Session, options: InitOptions): Promise<void> {
+  const { host, paths, node, config } = ctx;
+  const flags = givenFlags(ctx, options);
+  await ensureAll(host, [
+    { kind: "tree", path: "/var/log/pf9" },
+    { kind: "dir", path: paths.logDir, mode: 0o700 },
+    { kind: "dir", path: paths.configDir, mode: 0o700 },
+    { kind: "dir", path: paths.kubeDir, mode: 0o700 },
+    { kind: "dir", path: paths.stateDir, mode: 0o700 },
+    {
+      kind: "file",
+      path: paths.cluster,
+      content: `${JSON.stringify({ clusterId: node.clusterId, role: config.role })}\n`,
+      mode: 0o600,
+    },
+    ...(flags ? [{ kind: "file", path: paths.initFlags, content: flags, mode: 0o600 } as const] : []),
+  ]);
+}
+
+/** The flags of this run as a configuration file, so that every later command sees the same node. */
+function givenFlags({ config }: Ctx, options: InitOptions): string | undefined {
+  const given = Object.entries(config).filter(([key]) => key in options && options[key] !== undefined);
+  if (given.length === 0) return undefined;
+  return `# Written by "nodelet init": the flags that it was given. They stand over the other files here.\n${stringify(Object.fromEntries(given))}`;
+}
+
+async function startAll(io: Io, run: { session: Session; options: InitOptions; begun: number }): Promise<number> {
+  const { session, options, begun } = run;
+  const timings: { id: string; outcome: string; ms: number }[] = [];
+  const shown = progress(io);
+  const listen = (event: PhaseEvent) => {
+    session.record(event);
+    if (!options.dryRun) shown.listen(event);
+    if (event.type === "end") timings.push({ id: event.phase.id, outcome: event.outcome, ms: Math.round(event.ms) });
+  };
+  const report = await startPhases(session.ctx, { phases: session.phases, listen }).finally(shown.clear);
+  const { node } = session.ctx;
+  const ms = Math.round(performance.now() - begun);
+  const result = { node: node.name, ip: node.ip, clusterId: node.clusterId, changed: report.changed, ms, phases: timings, plan: session.plan };
+  const table = options.dryRun || options.root !== "/" ? planText(session, options) : doneText(session, ms);
+  showResult(io, { format: options.output, result, table });
+  return ExitCode.ok;
+}
+
+function doneText({ ctx }: Session, ms: number): string {
+  const { node, paths } = ctx;
+  return `Node "${node.name}" (${node.ip}) is up after ${duration(ms)}.
+Look at it:  nodelet status
+Use it:      ${paths.binDir}/kubectl --kubeconfig ${paths.kubeconfigs}/admin.yaml get nodes
+Undo it:     nodelet reset
+`;
+}
+
+function planText({ plan }: Session, options: InitOptions): string {
+  const rows = plan.map(({ kind, key, from, to }) => [kind.toUpperCase(), key, from, "->", to]);
+  const what = options.dryRun
+    ? `${plan.length} changes would be made; none was`
+    : `Files were written under ${options.root}; ${plan.length} changes concern a running host and were not made`;
+  return `${rows.length > 0 ? renderTable({ columns: ["KIND", "WHAT", "OLD", "", "NEW"], rows }) : ""}${what}.\n`;
+}

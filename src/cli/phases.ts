@@ -1,0 +1,140 @@
+import { AppError, ExitCode, PreflightError } from "../errors.ts";
+import { lockHolder, takeLock } from "../host/lock.ts";
+import { paths } from "../paths.ts";
+import { placeOf } from "../host/machine.ts";
+import { readNotes } from "../runner/book.ts";
+import type { PhaseEvent } from "../runner/events.ts";
+import type { Phase } from "../runner/phase.ts";
+import { type RunReport, startPhases, stopPhases } from "../runner/run.ts";
+import { findPhase, selectForStop, selectPhases } from "../runner/select.ts";
+import { type PhaseStatus, statusOf } from "../runner/status.ts";
+import type { Io, OutputFormat } from "./io.ts";
+import { showResult } from "./io.ts";
+import { progress } from "./progress.ts";
+import { type GlobalOptions, openSession, type Session } from "./session.ts";
+
+/** Options of the `phases` commands. */
+export interface PhaseOptions extends GlobalOptions {
+  output: OutputFormat;
+  /** An index or an id; from there on, down to there, or that one alone. */
+  phase?: string;
+  single?: boolean;
+  force?: boolean;
+  regenCerts?: boolean;
+  dryRun?: boolean;
+}
+
+/** What a command is called with. */
+export interface PhaseCall {
+  options: PhaseOptions;
+  signal: AbortSignal;
+}
+
+/** `phases list`: what there is. */
+export async function listPhases(io: Io, { options, signal }: PhaseCall): Promise<number> {
+  const { phases } = await openSession({ options, io, signal, purpose: "look" });
+  const result = phases.map((phase, at) => ({
+    index: at + 1,
+    id: phase.id,
+    name: phase.title,
+    statusCheck: phase.status !== undefined,
+  }));
+  const rows = result.map((one) => [String(one.index), one.id, one.name, String(one.statusCheck)]);
+  const columns = ["INDEX NUMBER", "FILE NAME", "NAME", "STATUS CHECK"];
+  showResult(io, { format: options.output, result, table: { columns, rows } });
+  return ExitCode.ok;
+}
+
+/** `phases status`: what is true now. @returns 1 when a phase that has a check does not run */
+export async function phasesStatus(io: Io, { options, signal }: PhaseCall): Promise<number> {
+  const session = await openSession({ options, io, signal, purpose: "look" });
+  const result = (await probeAll(session)).filter((_, at) => !options.phase || at === findPhase(session.phases, options.phase));
+  const rows = result.map((one) => [String(one.index), one.id, one.title, String(one.statusCheck), one.status, one.message]);
+  const columns = ["INDEX NUMBER", "FILE NAME", "NAME", "STATUS CHECK", "PHASE STATUS", "MESSAGE"];
+  showResult(io, { format: options.output, result, table: { columns, rows } });
+  return isHealthy(result) ? ExitCode.ok : ExitCode.failed;
+}
+
+/** Probes every phase of a session. */
+export async function probeAll(session: Session): Promise<PhaseStatus[]> {
+  const notes = readNotes(placeOf(session.machine, paths.phases));
+  const busy = lockHolder(paths.lock) !== undefined;
+  return await statusOf(session.ctx, { phases: session.phases, notes, busy });
+}
+
+/** True when every phase that has a check runs. */
+export function isHealthy(statuses: readonly PhaseStatus[]): boolean {
+  return statuses.every((one) => one.status === "running" || one.status === "N/A");
+}
+
+/** `phases start` */
+export async function phasesStart(io: Io, call: PhaseCall): Promise<number> {
+  return await operate(io, {
+    ...call,
+    verb: "start",
+    work: (session, listen) => startPhases(session.ctx, { phases: selectPhases(session.phases, call.options), listen }),
+  });
+}
+
+/** `phases stop` */
+export async function phasesStop(io: Io, call: PhaseCall): Promise<number> {
+  return await operate(io, {
+    ...call,
+    verb: "stop",
+    work: (session, listen) =>
+      stopPhases(session.ctx, {
+        phases: selectForStop(session.phases, call.options),
+        listen,
+        force: call.options.force ?? false,
+      }),
+  });
+}
+
+/** `phases restart`: certificates stay unless `--regen-certs` says otherwise, and nothing is drained. */
+export async function phasesRestart(io: Io, call: PhaseCall): Promise<number> {
+  const { options } = call;
+  return await operate(io, {
+    ...call,
+    verb: "restart",
+    async work(session, listen) {
+      const selected = selectPhases(session.phases, options);
+      const stopping = selected.filter((phase) => isRestarted(phase, { regenCerts: options.regenCerts === true }));
+      await stopPhases(session.ctx, { phases: stopping, listen, force: options.force ?? false });
+      return await startPhases(session.ctx, { phases: selected, listen });
+    },
+  });
+}
+
+function isRestarted(phase: Phase, { regenCerts }: { regenCerts: boolean }): boolean {
+  return !phase.onlyFullStop && (regenCerts || phase.id !== "020-gen-certs");
+}
+
+interface Operation extends PhaseCall {
+  verb: string;
+  work(session: Session, listen: (event: PhaseEvent) => void): Promise<RunReport>;
+}
+
+/** What the three operations share: root, the lock, a node to work on, progress, and a report. */
+async function operate(io: Io, { options, signal, verb, work }: Operation): Promise<number> {
+  const real = options.root === "/" && !options.dryRun;
+  if (real && process.getuid?.() !== 0) {
+    throw new PreflightError([{ code: "NotRoot", message: `Running as user ${process.getuid?.()}; expected root`, hint: "run it with sudo" }]);
+  }
+  using _lock = real ? takeLock(paths.lock, `nodelet phases ${verb}`) : undefined;
+  const session = await openSession({ options, io, signal, purpose: options.dryRun ? "plan" : "change" });
+  if (!session.recorded) {
+    throw new AppError(`Cannot ${verb} phases: this host is not a node`, { hint: "run nodelet init first" });
+  }
+  const shown = progress(io);
+  const listen = (event: PhaseEvent) => {
+    session.record(event);
+    if (!options.dryRun) shown.listen(event);
+  };
+  const report = await work(session, listen).finally(shown.clear);
+  const words = options.dryRun
+    ? session.plan.map((change) => `${change.kind} ${change.key}: ${change.from} -> ${change.to}\n`).join("")
+    : `${report.changed.length} phases changed something.\n`;
+  const failures = report.failures.map((failure) => `not stopped: ${failure}\n`).join("");
+  showResult(io, { format: options.output, result: { ...report, plan: session.plan }, table: words + failures });
+  return report.failures.length > 0 ? ExitCode.failed : ExitCode.ok;
+}

@@ -1,0 +1,202 @@
+import { Command, Option } from "commander";
+import type { ConfigFlag } from "../config/flags.ts";
+import { UsageError } from "../errors.ts";
+import { VERSION, versionText } from "./version.ts";
+import type { Io } from "./io.ts";
+
+/** What the program is made of. */
+export interface ProgramOptions {
+  io: Io;
+  signal: AbortSignal;
+  /** Called with the exit code of the command that ran. */
+  done(code: number): void;
+  /** Flags of `init` that stand for keys of the configuration; left out where nobody needs them. */
+  configFlags: readonly ConfigFlag[];
+}
+
+const outputOption = () =>
+  new Option("-o, --output <format>", "how the result is shown").choices(["table", "json", "yaml"]).default("table");
+const dryRunOption = () => new Option("--dry-run", "print what would change, and change nothing");
+
+/** Builds the command line. What a command does is loaded when it runs, so that the others start fast. */
+export function buildProgram(options: ProgramOptions): Command {
+  const program = new Command("nodelet")
+    .description("Turns a Linux host into a Kubernetes node, phase by phase, and can stop, inspect and undo it.")
+    .version(VERSION, "-V, --version")
+    .option("--root <dir>", "work on the files below this directory, and on nothing else", "/")
+    .option("--config <path>", "configuration file or directory (default: /etc/pf9/nodelet)")
+    .option("--verbose", "show every change and every wait")
+    .showHelpAfterError("(see --help)")
+    .exitOverride()
+    .configureOutput({ writeOut: options.io.out, writeErr: options.io.err, outputError() {} });
+  for (const add of [addInit, addReset, addPhases, addStatus, addCerts, addKubeconfig, addConfig, addVersion, addCompletion]) {
+    add(program, options);
+  }
+  return program;
+}
+
+/** Runs a command with the options of all levels, and hands on its exit code. */
+function action(
+  { done }: ProgramOptions,
+  // biome-ignore lint: what commander parsed; each command names the type of its options
+  work: (options: any, args: string[]) => Promise<number> | number,
+) {
+  return async (...given: unknown[]) => {
+    const command = given.at(-1) as Command;
+    done(await work(command.optsWithGlobals(), command.args));
+  };
+}
+
+function addInit(program: Command, all: ProgramOptions): void {
+  const { io, signal } = all;
+  const command = program
+    .command("init")
+    .description("Make this host the first master of a cluster.")
+    .addOption(outputOption())
+    .addOption(dryRunOption());
+  for (const { flags, description } of all.configFlags) command.addOption(new Option(flags, description));
+  command
+    .addHelpText(
+      "after",
+      `
+Examples:
+  nodelet init --bundle /srv/stack                      # the usual way
+  nodelet init --bundle /srv/stack --dry-run            # what would change on this host
+  nodelet init --bundle /srv/stack --node-ip 10.0.0.5   # a host with several addresses
+  nodelet init                                          # again: finishes what was interrupted`,
+    )
+    .action(action(all, async (options) => (await import("./init.ts")).init(io, { options, signal })));
+}
+
+function addReset(program: Command, all: ProgramOptions): void {
+  program
+    .command("reset")
+    .description("Undo everything that nodelet changed on this host.")
+    .option("--yes", "do not ask")
+    .addOption(outputOption())
+    .addOption(dryRunOption())
+    .addHelpText("after", "\nExamples:\n  nodelet reset --dry-run\n  nodelet reset --yes")
+    .action(action(all, async (options) => (await import("./reset.ts")).reset(all.io, { options })));
+}
+
+function addPhases(program: Command, all: ProgramOptions): void {
+  const { io, signal } = all;
+  const phases = program.command("phases").description("List, start, stop and inspect the phases that bring this node up.");
+  const module = () => import("./phases.ts");
+  const single = () => new Option("--single", "only that one phase");
+  phases
+    .command("list")
+    .description("List the phases with their index numbers.")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExample:\n  nodelet phases list -o json")
+    .action(action(all, async (options) => (await module()).listPhases(io, { options, signal })));
+  phases
+    .command("status")
+    .description("Probe the phases; the exit code is 1 when one does not run.")
+    .option("-p, --phase <phase>", "only this phase: index or id")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExamples:\n  nodelet phases status\n  nodelet phases status -p 055-etcd-run")
+    .action(action(all, async (options) => (await module()).phasesStatus(io, { options, signal })));
+  phases
+    .command("start")
+    .description("Start all phases, or those from one on.")
+    .option("-p, --from-phase <phase>", "begin with this phase: index or id")
+    .addOption(single())
+    .addOption(outputOption())
+    .addOption(dryRunOption())
+    .addHelpText("after", "\nExamples:\n  nodelet phases start\n  nodelet phases start --from-phase 7\n  nodelet phases start -p etcd-run --single")
+    .action(action(all, async ({ fromPhase, ...rest }) => (await module()).phasesStart(io, { options: { ...rest, phase: fromPhase }, signal })));
+  phases
+    .command("stop")
+    .description("Stop all phases, last first, or those down to one.")
+    .option("-p, --till-phase <phase>", "end with this phase: index or id")
+    .addOption(single())
+    .option("--force", "go on past a phase that does not stop")
+    .addOption(outputOption())
+    .addOption(dryRunOption())
+    .addHelpText("after", "\nExamples:\n  nodelet phases stop\n  nodelet phases stop --till-phase 11\n  nodelet phases stop -p kube-proxy-start --single")
+    .action(action(all, async ({ tillPhase, ...rest }) => (await module()).phasesStop(io, { options: { ...rest, phase: tillPhase }, signal })));
+  phases
+    .command("restart")
+    .description("Stop and start all phases, or those from one on. Certificates stay; nothing is drained.")
+    .option("-p, --phase <phase>", "from this phase on: index or id")
+    .addOption(single())
+    .option("--force", "go on past a phase that does not stop")
+    .option("--regen-certs", "issue all certificates of this node anew; the authorities stay")
+    .addOption(outputOption())
+    .addOption(dryRunOption())
+    .addHelpText("after", "\nExamples:\n  nodelet phases restart -p kubelet-configure-start\n  nodelet phases restart --regen-certs")
+    .action(action(all, async (options) => (await module()).phasesRestart(io, { options, signal })));
+}
+
+function addStatus(program: Command, all: ProgramOptions): void {
+  program
+    .command("status")
+    .description("Show how this node is; the exit code is 1 when something does not run.")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExample:\n  nodelet status -o yaml")
+    .action(action(all, async (options) => (await import("./status.ts")).nodeStatus(all.io, { options, signal: all.signal })));
+}
+
+function addCerts(program: Command, all: ProgramOptions): void {
+  program
+    .command("certs")
+    .description("Look at this node's certificates.")
+    .command("list")
+    .description("List the certificates, how long they last, and what is wrong with them.")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExample:\n  nodelet certs list")
+    .action(action(all, async (options) => (await import("./certs.ts")).certsList(all.io, { options, signal: all.signal })));
+}
+
+function addKubeconfig(program: Command, all: ProgramOptions): void {
+  program
+    .command("kubeconfig")
+    .description("Print the administrator's kubeconfig. It opens everything: keep it to yourself.")
+    .option("--server <url>", "address of the API server in it (default: the masters' address)")
+    .addHelpText("after", "\nExample:\n  umask 077; nodelet kubeconfig > ~/.kube/config")
+    .action(action(all, async (options) => (await import("./kubeconfig.ts")).kubeconfig(all.io, { options, signal: all.signal })));
+}
+
+function addConfig(program: Command, all: ProgramOptions): void {
+  const config = program.command("config").description("Look at and check the configuration.");
+  const module = () => import("./config.ts");
+  config
+    .command("default")
+    .description("Print a commented configuration with every key and its default.")
+    .addHelpText("after", "\nExample:\n  nodelet config default > /etc/pf9/nodelet/config.yaml")
+    .action(action(all, async () => (await module()).configDefault(all.io)));
+  config
+    .command("validate [file]")
+    .description("Check a file, or what is in /etc/pf9/nodelet, and tell every problem at once.")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExample:\n  nodelet config validate ./config.yaml")
+    .action(action(all, async (options, [file]) => (await module()).configValidate(all.io, { options, file })));
+  config
+    .command("schema")
+    .description("Print the JSON schema of the configuration.")
+    .addHelpText("after", "\nExample:\n  nodelet config schema > nodelet.schema.json")
+    .action(action(all, async () => (await module()).configSchema(all.io)));
+}
+
+function addVersion(program: Command, all: ProgramOptions): void {
+  program
+    .command("version")
+    .description("Print the version of this program.")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExample:\n  nodelet version -o json")
+    .action(action(all, (options) => versionText(all.io, { options })));
+}
+
+function addCompletion(program: Command, all: ProgramOptions): void {
+  program
+    .command("completion <shell>")
+    .description("Print a completion script for bash, zsh or fish.")
+    .addHelpText("after", "\nExample:\n  nodelet completion bash > /etc/bash_completion.d/nodelet")
+    .action(
+      action(all, async (_options, [shell]) => {
+        if (!shell) throw new UsageError("Cannot tell which shell; expected bash, zsh or fish");
+        return (await import("./completion.ts")).completion(all.io, { program, shell });
+      }),
+    );
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from "node:crypto";
+import { phasesOf } from "../../phases/index.ts";
+import { openBundle } from "../bundle/bundle.ts";
+import type { Config } from "../config/config.ts";
+import { type Ctx, type Log, systemClock } from "../ctx.ts";
+import { dockerEngine } from "../docker/engine.ts";
+import { AppError, ConfigError } from "../errors.ts";
+import { Journal } from "../host/journal.ts";
+import type { Machine } from "../host/machine.ts";
+import { placeOf } from "../host/machine.ts";
+import { type PlannedChange, realHost, recordingHost } from "../host/real.ts";
+import { run } from "../host/run.ts";
+import { kubeClient } from "../kube/client.ts";
+import { fileLog, silentLog, teeLog } from "../log.ts";
+import { nodeFacts, readHostNames } from "../node-facts.ts";
+import { paths } from "../paths.ts";
+import { noteEvent } from "../runner/book.ts";
+import type { Listener } from "../runner/events.ts";
+import type { Phase } from "../runner/phase.ts";
+import type { Io } from "./io.ts";
+import { logLine, timestamp } from "./progress.ts";
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  root: string;
+  config?: string;
+  verbose?: boolean;
+}
+
+/** What a host is recorded as. */
+export interface ClusterRecord {
+  clusterId: string;
+  role: string;
+}
+
+/** Everything that a command on a node works with. */
+export interface Session {
+  ctx: Ctx;
+  phases: readonly Phase[];
+  machine: Machine;
+  journal: Journal;
+  /** What a dry run would change, or what was left out under another root. */
+  plan: PlannedChange[];
+  /** What this host was recorded as by an earlier run. */
+  recorded: ClusterRecord | undefined;
+  /** Writes events into kube.log and the notes of the phases. */
+  record: Listener;
+}
+
+/** How a session is opened. */
+export interface SessionOptions {
+  options: GlobalOptions;
+  io: Io;
+  signal: AbortSignal;
+  /** Flags that stand over the configuration files, by key. */
+  flags?: Record<string, unknown>;
+  /** `look` leaves no trace; `plan` is a dry run; `change` writes the journal and the log. */
+  purpose: "look" | "plan" | "change";
+}
+
+/** The machine under a root, with its engine. */
+export function openMachine(root: string): Machine {
+  return { root, run, docker: dockerEngine() };
+}
+
+/** Reads the configuration as files and flags give it. @throws ConfigError with every problem */
+export async function readConfig(machine: Machine, options: { config?: string; flags?: Record<string, unknown> }): Promise<Config> {
+  const { loadConfig, readConfigDir } = await import("../config/load.ts");
+  const path = options.config ?? placeOf(machine, paths.configDir);
+  const files = await readConfigDir(path, { mustExist: options.config !== undefined });
+  return loadConfig({ files, flags: options.flags ?? {} });
+}
+
+/** Opens a session: configuration, what the host is, the bundle, and the door to the machine. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { signal, purpose } = options;
+  const machine = openMachine(options.options.root);
+  const { config: file } = options.options;
+  const config = await readConfig(machine, { ...(file && { config: file }), flags: options.flags ?? {} });
+  const journal = new Journal(machine);
+  const plan: PlannedChange[] = [];
+  const log = openLog(machine, options);
+  const host =
+    purpose === "plan"
+      ? recordingHost(machine, plan)
+      : realHost(machine, {
+          journal,
+          plan,
+          onChange: (change) => log.info(`changed ${change.kind} ${change.key}: ${change.from} -> ${change.to}`),
+        });
+  const recorded = parseRecord(await host.read(paths.cluster));
+  const node = nodeFacts(config, { names: readHostNames(), clusterId: recorded?.clusterId ?? randomUUID() });
+  const certs = { ca: `${paths.certs}/ca.crt`, cert: `${paths.certs}/admin.crt`, key: `${paths.certs}/admin.key` };
+  const ctx: Ctx = Object.freeze({
+    config,
+    node,
+    paths,
+    host,
+    docker: machine.docker,
+    kube: kubeClient({ host, server: node.server, certs, signal }),
+    bundle: await openBundle(host, config.bundle),
+    log,
+    clock: systemClock,
+    signal,
+  });
+  const notes = placeOf(machine, paths.phases);
+  const record: Listener = (event) => {
+    log.info(logLine(event));
+    if (purpose === "change") noteEvent(notes, event);
+  };
+  return { ctx, phases: phasesOf(roleOf(config)), machine, journal, plan, recorded, record };
+}
+
+function openLog(machine: Machine, { options, io, purpose }: SessionOptions): Log {
+  const log =
+    purpose === "change"
+      ? fileLog(placeOf(machine, paths.kubeLog), { stamp: () => timestamp(systemClock) })
+      : silentLog;
+  return options.verbose ? teeLog(log, (line) => io.err(`${line}\n`)) : log;
+}
+
+function roleOf(config: Config): "master" | "worker" {
+  if (config.role !== "none") return config.role;
+  throw new ConfigError(['role: "none" has no phases; expected master or worker']);
+}
+
+function parseRecord(text: string | undefined): ClusterRecord | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as ClusterRecord;
+  } catch {
+    throw new AppError(`Cannot read "${paths.cluster}": it is not JSON`, {
+      hint: `write {"clusterId":"…","role":"master"} into it, or run nodelet reset`,
+    });
+  }
+}

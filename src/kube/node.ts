@@ -1,0 +1,44 @@
+import type { Ctx } from "../ctx.ts";
+import type { KubeObject } from "./client.ts";
+import { kubeFacts } from "./versions.ts";
+
+/** A taint as the API has it. */
+export interface NodeTaint {
+  key: string;
+  value?: string;
+  effect: string;
+}
+
+/** The path of this node's object. */
+export function nodePath(ctx: Pick<Ctx, "node">): string {
+  return `/api/v1/nodes/${ctx.node.name}`;
+}
+
+/** The labels that say what the node is, and those that the operator wants. */
+export function wantedLabels({ config, bundle }: Pick<Ctx, "config" | "bundle">): Record<string, string> {
+  const role = config.role === "master" ? kubeFacts(bundle.kubernetesVersion).masterLabels : ["node-role.kubernetes.io/worker"];
+  return { ...Object.fromEntries(role.map((name) => [name, ""])), ...config.nodeLabels };
+}
+
+/** The node's taints with ours as wanted, and everybody else's as they are. */
+export function wantedTaints(current: readonly NodeTaint[], { config, bundle }: Pick<Ctx, "config" | "bundle">): NodeTaint[] {
+  const master = kubeFacts(bundle.kubernetesVersion).masterTaint;
+  const ours: NodeTaint[] = [
+    ...(config.role === "master" && !config.allowWorkloadsOnMaster ? [{ key: master, effect: "NoSchedule" }] : []),
+    ...config.nodeTaints,
+  ];
+  const isOurs = (taint: NodeTaint) => taint.key === master || ours.some((own) => own.key === taint.key && own.effect === taint.effect);
+  return [...current.filter((taint) => !isOurs(taint)), ...ours];
+}
+
+/** True when the node says that it is ready. */
+export function isReady(node: KubeObject): boolean {
+  const conditions = (node.status?.conditions ?? []) as { type: string; status: string }[];
+  return conditions.some((condition) => condition.type === "Ready" && condition.status === "True");
+}
+
+/** Why a node is not ready, in its own words. */
+export function whyNotReady(node: KubeObject): string {
+  const conditions = (node.status?.conditions ?? []) as { type: string; message?: string }[];
+  return conditions.find((condition) => condition.type === "Ready")?.message ?? "the kubelet has not reported yet";
+}
