@@ -3,8 +3,9 @@ import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { INDEX_FORMAT, type BundleEntry, type BundleIndex } from "../src/bundle/index-format.ts";
 import { Cache, checkUnchanged } from "./lib/cache.ts";
-import { sha256File } from "./lib/hash.ts";
-import { elapsed, megabytes, Progress, runScript, say } from "./lib/progress.ts";
+import { sha256File, sha256Text } from "./lib/hash.ts";
+import { withLock } from "./lib/lock.ts";
+import { elapsed, megabytes, Progress, requireRoot, runScript, say } from "./lib/progress.ts";
 import { PLATFORM } from "./stack/artefacts.ts";
 import { debianSource } from "./stack/debian.ts";
 import { STACK_NAME } from "./stack/pins.ts";
@@ -15,6 +16,9 @@ const USAGE = `Usage: bun scripts/assemble.ts [--out DIR] [--cache DIR]
 Produces a stack directory: host programs, network plugins, image archives and index.json.
   --out DIR    where to (default: dist/stack)
   --cache DIR  where results are kept (default: $NODELET_CACHE, else /var/cache/nodelet)`;
+
+/** Another run that fills the same directory may have everything to build. */
+const TURN_DEADLINE_MS = 60 * 60_000;
 
 /**
  * Brings one file to its place: a link where cache and target share a file system, else a copy.
@@ -86,5 +90,10 @@ await runScript(async () => {
   });
   if (values.help === true) return console.log(USAGE);
   const out = resolve(values.out ?? join(import.meta.dir, "..", "dist", "stack"));
-  await assemble(debianSource, Cache.standard(values.cache), out);
+  requireRoot("assemble a stack");
+  const cache = Cache.standard(values.cache);
+  const locks = join(cache.root, "locks");
+  await mkdir(locks, { recursive: true });
+  const lock = join(locks, `out-${sha256Text(out).slice(0, 20)}`);
+  await withLock(lock, TURN_DEADLINE_MS, () => assemble(debianSource, cache, out));
 });

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { SOCKET } from "./lab/constants.ts";
 import { ensureEngine, stopEngine } from "./lab/engine.ts";
 import { attachHost, listHosts, removeAll, shell, startHost } from "./lab/host.ts";
-import { elapsed, runScript, say } from "./lib/progress.ts";
+import { elapsed, requireRoot, runScript, say } from "./lib/progress.ts";
 
 const USAGE = `Usage: bun scripts/lab.ts COMMAND
 
@@ -38,6 +38,7 @@ await runScript(async () => {
   });
   const [command, name] = positionals;
   if (values.help === true || command === undefined) return console.log(USAGE);
+  requireRoot("use the lab");
   if (command === "stop") return stopEngine();
   await ensureEngine();
   if (command === "list") {

@@ -1,3 +1,6 @@
+/** How often a step that takes minutes shows that it is alive. */
+const HEARTBEAT_MS = 30_000;
+
 /** Writes what a long job is doing, and how long each part took, to standard error. */
 export class Progress {
   #step = 0;
@@ -19,6 +22,7 @@ export class Progress {
     const notes: string[] = [];
     // A terminal gets a line at once and its end later; a log file gets both lines, in order, with the same label.
     say(`${label} …`);
+    const beat = setInterval(() => say(`${label}: still working, ${elapsed(started)}`), HEARTBEAT_MS);
     try {
       const result = await work((text) => notes.push(text));
       say(`${label}: ${[...notes, elapsed(started)].join(", ")}`);
@@ -26,6 +30,8 @@ export class Progress {
     } catch (error) {
       say(`${label}: failed after ${elapsed(started)}`);
       throw error;
+    } finally {
+      clearInterval(beat);
     }
   }
 }
@@ -57,4 +63,16 @@ export async function runScript(main: () => Promise<void>): Promise<void> {
     say(error instanceof Error ? error.message : String(error));
     process.exit(1);
   }
+}
+
+/**
+ * Refuses to go on without root.
+ *
+ * @param what What needs it, for the message.
+ * @throws When the caller is another user.
+ */
+export function requireRoot(what: string): void {
+  const uid = process.getuid?.();
+  if (uid === 0) return;
+  throw new Error(`Cannot ${what}: running as uid ${uid}; expected root; run it with sudo`);
 }
