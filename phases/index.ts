@@ -1,3 +1,4 @@
+import type { Bundle } from "../src/bundle/bundle.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { genCerts } from "./020-gen-certs.ts";
 import { prepareKubeConfigs } from "./030-prepare-kube-configs.ts";
@@ -15,6 +16,7 @@ import { waitForK8sServices } from "./100-wait-for-k8s-services.ts";
 import { labelTaintNode } from "./110-label-taint-node.ts";
 import { dynamicKubeletConfig } from "./120-dynamic-kubelet-config.ts";
 import { uncordonNode } from "./130-uncordon-node.ts";
+import { validateDns } from "./140-validate-dns.ts";
 import { drainPods } from "./210-drain-pods.ts";
 
 /** Every phase, in the order in which they start; they stop in reverse. */
@@ -35,10 +37,12 @@ const all: readonly Phase[] = [
   labelTaintNode,
   dynamicKubeletConfig,
   uncordonNode,
+  validateDns,
   drainPods,
 ];
 
-/** The phases of a node's role, in order. */
-export function phasesOf(role: "master" | "worker"): readonly Phase[] {
-  return all.filter((phase) => phase.roles.includes(role));
+/** The phases of a node's role, in order; without those that the bundle has no image for. */
+export function phasesOf(role: "master" | "worker", bundle: Bundle): readonly Phase[] {
+  const possible = bundle.findImage("coredns") ? all : all.filter((phase) => phase !== validateDns);
+  return possible.filter((phase) => phase.roles.includes(role));
 }

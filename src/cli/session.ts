@@ -108,7 +108,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     log.info(logLine(event));
     if (purpose === "change") noteEvent(notes, event);
   };
-  return { ctx, phases: phasesOf(roleOf(config)), machine, journal, plan, recorded, record };
+  return { ctx, phases: phasesOf(roleOf(config), ctx.bundle), machine, journal, plan, recorded, record };
 }
 
 function openLog(machine: Machine, { options, io, purpose }: SessionOptions): Log {
