@@ -1,5 +1,5 @@
 import { mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { aptEntries, ensurePackages } from "../lib/apt.ts";
 import { Cache } from "../lib/cache.ts";
 import { elapsed, say } from "../lib/progress.ts";
@@ -109,7 +109,7 @@ export async function ensureImage(cache: Cache = Cache.standard()): Promise<stri
     PACKAGES,
     MASKED,
     NEEDLESS,
-    wrapper: limited ? wrapper : "none",
+    wrapper: limited ? basename(dirname(wrapper)) : "none",
   };
   const started = performance.now();
   const { dir, hit } = await cache.cached({ name: "lab-host", key }, async ({ work, out }) => {
