@@ -84,16 +84,22 @@ async function assemble(source: Source, cache: Cache, out: string): Promise<void
   say(`stack complete after ${elapsed(started)}: ${join(out, "index.json")}`);
 }
 
-await runScript(async () => {
+/** Assembles the standard stack in a directory, alone: another run that fills it waits. */
+export async function assembleStack({ out, cache }: { out: string; cache: Cache }): Promise<void> {
+  const locks = join(cache.root, "locks");
+  await mkdir(locks, { recursive: true });
+  const lock = join(locks, `out-${sha256Text(out).slice(0, 20)}`);
+  await withLock(lock, TURN_DEADLINE_MS, () => assemble(debianSource, cache, out));
+}
+
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { out: { type: "string" }, cache: { type: "string" }, help: { type: "boolean", short: "h" } },
   });
   if (values.help === true) return console.log(USAGE);
   const out = resolve(values.out ?? join(import.meta.dir, "..", "dist", "stack"));
   requireRoot("assemble a stack");
-  const cache = Cache.standard(values.cache);
-  const locks = join(cache.root, "locks");
-  await mkdir(locks, { recursive: true });
-  const lock = join(locks, `out-${sha256Text(out).slice(0, 20)}`);
-  await withLock(lock, TURN_DEADLINE_MS, () => assemble(debianSource, cache, out));
-});
+  await assembleStack({ out, cache: Cache.standard(values.cache) });
+}
+
+if (import.meta.main) await runScript(main);

@@ -47,6 +47,9 @@ export async function openBundle(host: Host, dir: string | undefined): Promise<B
   });
 }
 
+/** A bundle with nothing in it, for looking at a host that is no node. */
+export const EMPTY_BUNDLE: Bundle = bundleOf({ format: INDEX_FORMAT, name: "none", platform: "", entries: [] }, undefined);
+
 function bundleOf(index: BundleIndex, dir: string | undefined): Bundle {
   const images = index.entries.filter((entry) => entry.kind === "image");
   const binaries = index.entries.filter((entry) => entry.kind !== "image");

@@ -26,7 +26,6 @@ export function buildProgram(options: ProgramOptions): Command {
     .option("--root <dir>", "work on the files below this directory, and on nothing else", "/")
     .option("--config <path>", "configuration file or directory (default: /etc/pf9/nodelet)")
     .option("--verbose", "show every change and every wait")
-    .showHelpAfterError("(see --help)")
     .exitOverride()
     .configureOutput({ writeOut: options.io.out, writeErr: options.io.err, outputError() {} });
   for (const add of [addInit, addReset, addPhases, addStatus, addCerts, addKubeconfig, addConfig, addVersion, addCompletion]) {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { phasesOf } from "../../phases/index.ts";
-import { openBundle } from "../bundle/bundle.ts";
+import { EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
 import type { Config } from "../config/config.ts";
 import { type Ctx, type Log, systemClock } from "../ctx.ts";
 import { dockerEngine } from "../docker/engine.ts";
@@ -98,7 +98,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     host,
     docker: machine.docker,
     kube: kubeClient({ host, server: node.server, certs, signal }),
-    bundle: await openBundle(host, config.bundle),
+    bundle: await openBundle(host, config.bundle).catch((error) => {
+      if (purpose === "look" && !recorded) return EMPTY_BUNDLE;
+      throw error;
+    }),
     log,
     clock: systemClock,
     signal,

@@ -1,0 +1,134 @@
+// Runs all tests, or one layer or story of them, and ends with one line: N passed, N failed[, N skipped].
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { assembleStack } from "./assemble.ts";
+import { buildProgram } from "./build.ts";
+import { ensureEngine } from "./lab/engine.ts";
+import { ensureImage } from "./lab/image.ts";
+import { Cache } from "./lib/cache.ts";
+import { elapsed, runScript, say } from "./lib/progress.ts";
+
+const top = join(import.meta.dir, "..");
+const bun = join(top, "node_modules/.bin/bun");
+
+const LAYERS = ["check", "fmt", "rules", "unit", "contract", "e2e"] as const;
+type Layer = (typeof LAYERS)[number];
+
+const HELP = `Usage: scripts/test [--layer NAME]... [--story NAME]...
+
+Runs everything: ${LAYERS.join(", ")}. Ends with "N passed, N failed".
+
+  --layer NAME   only this layer; may be given again
+  --story NAME   only the e2e story test/e2e/NAME.test.ts; may be given again
+  KEEP=failure   leave lab hosts up after a failing story; KEEP=always: after any; the clean-up line is printed
+
+Examples:
+  scripts/test --layer check --layer unit
+  KEEP=failure scripts/test --story init
+`;
+
+/** What a part of the run counted. */
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Runs a command, shows its output as it comes, and counts it as one test. */
+async function single(argv: string[]): Promise<Counts> {
+  const code = await Bun.spawn(argv, { cwd: top, stdout: "inherit", stderr: "inherit" }).exited;
+  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+}
+
+/** Runs test files, shows their output, and reads the counts from bun's closing lines. */
+async function tests(files: string[], timeoutMs: number): Promise<Counts> {
+  const argv = [bun, "test", "--timeout", String(timeoutMs), ...files.map((file) => `./${file}`)];
+  const child = Bun.spawn(argv, { cwd: top, stdout: "inherit", stderr: "pipe" });
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stderr) {
+    process.stderr.write(chunk);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  const code = await child.exited;
+  const count = (word: string) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(text)?.[1] ?? 0);
+  const counts = { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
+  // A crash, or a file that cannot be loaded, is not in bun's counts.
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+async function testFiles(folder: string): Promise<string[]> {
+  const names = await readdir(join(top, folder), { recursive: true });
+  return names
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+async function e2e(stories: string[]): Promise<Counts> {
+  await prepareLab();
+  const wanted = stories.map((story) => join("test/e2e", `${story}.test.ts`));
+  const files = wanted.length > 0 ? wanted : await testFiles("test/e2e");
+  const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  // One process a story: a story that hangs or crashes takes no other with it.
+  for (const [at, file] of files.entries()) {
+    const started = performance.now();
+    say(`--- story ${at + 1}/${files.length}: ${file}`);
+    add(sum, await tests([file], 300_000));
+    say(`--- ${file}: ${elapsed(started)}`);
+  }
+  return sum;
+}
+
+async function prepareLab(): Promise<void> {
+  const cache = Cache.standard();
+  await assembleStack({ out: join(top, "dist/stack"), cache });
+  await ensureEngine(cache);
+  await ensureImage(cache);
+}
+
+function add(sum: Counts, more: Counts): void {
+  sum.passed += more.passed;
+  sum.failed += more.failed;
+  sum.skipped += more.skipped;
+}
+
+await runScript(async () => {
+  const { values } = parseArgs({
+    options: {
+      layer: { type: "string", multiple: true, default: [] },
+      story: { type: "string", multiple: true, default: [] },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return void process.stdout.write(HELP);
+  const unknown = values.layer.find((name) => !LAYERS.includes(name as Layer));
+  if (unknown) throw new Error(`Cannot run the layer "${unknown}"; expected one of ${LAYERS.join(", ")}`);
+  const layers = values.story.length > 0 ? ["e2e"] : values.layer.length > 0 ? values.layer : LAYERS;
+  const work: Record<Layer, () => Promise<Counts>> = {
+    check: () => single([bun, "check"]),
+    fmt: () => single([bun, "fmt", "--check", "."]),
+    rules: () => single([bun, "scripts/rules.ts"]),
+    unit: async () => tests(await testFiles("test/unit"), 30_000),
+    contract: async () => tests(await testFiles("test/contract"), 60_000),
+    e2e: () => e2e(values.story),
+  };
+  const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const started = performance.now();
+  if (layers.some((layer) => layer === "contract" || layer === "e2e")) {
+    const built = await buildProgram();
+    say(`built dist/nodelet: ${(built.bytes / 1e6).toFixed(1)} MB, ${elapsed(started)}`);
+  }
+  for (const layer of LAYERS.filter((name) => layers.includes(name))) {
+    const begun = performance.now();
+    say(`=== ${layer}`);
+    const counts = await work[layer]();
+    add(sum, counts);
+    say(`=== ${layer}: ${counts.passed} passed, ${counts.failed} failed, ${elapsed(begun)}`);
+  }
+  say(`all layers: ${elapsed(started)}`);
+  process.stdout.write(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}\n`);
+  if (sum.failed > 0 || sum.passed === 0) process.exitCode = 1;
+});
