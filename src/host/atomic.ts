@@ -20,9 +20,9 @@ export async function writeAtomically(
   content: string | Uint8Array,
   options: WriteOptions,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  const temporary = temporaryOf(path);
   try {
-    // Left over by a killed run that had this pid.
+    // Left over by a killed run.
     await rm(temporary, { force: true });
     const file = await open(temporary, "wx", options.mode);
     try {
@@ -42,6 +42,14 @@ export async function writeAtomically(
     await rm(temporary, { force: true }).catch(() => {});
     throw writeError(path, error);
   }
+}
+
+/**
+ * The temporary file beside a file that is being written. Its name is the same in every run, so that what a killed run
+ * left is found by the next write and by undo.
+ */
+export function temporaryOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.nodelet.tmp`);
 }
 
 /** Makes a rename or a removal inside a directory last through a power cut. */

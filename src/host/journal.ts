@@ -1,5 +1,5 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmdirSync, rmSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { AppError, codeOf, messageOf } from "../errors.ts";
 import { type KindName, kinds } from "./kinds/index.ts";
 import { type Machine, placeOf } from "./machine.ts";
@@ -80,7 +80,12 @@ export class Journal {
   /** Ends the memory: removes the journal with nodelet's other state, and the directories that were made for it. */
   discard(): void {
     const made = this.#made();
-    rmSync(dirname(this.#dir), { recursive: true, force: true });
+    const state = dirname(this.#dir);
+    // The journal goes last: an end that is interrupted is found, and finished, by the next one.
+    const others = readdirSync(state).filter((name) => name !== basename(this.#dir));
+    for (const name of others) rmSync(join(state, name), { recursive: true, force: true });
+    rmSync(this.#file, { force: true });
+    rmSync(state, { recursive: true, force: true });
     for (const dir of made.reverse()) {
       try {
         rmdirSync(dir);
@@ -97,7 +102,9 @@ export class Journal {
       const text = readFileSync(this.#file, "utf8");
       // A torn line must not swallow the next one.
       if (text !== "" && !text.endsWith("\n")) ftruncateSync(file, Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1)));
-      writeSync(file, line);
+      const bytes = Buffer.from(line);
+      // A full disk may take the first part of a line without an error; the next write of the rest then has it.
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -1,9 +1,9 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { chmod, lstat, open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { AppError, codeOf, messageOf } from "../../errors.ts";
-import { syncDir } from "../atomic.ts";
+import { syncDir, temporaryOf } from "../atomic.ts";
 import { sha256File } from "../hash.ts";
 import type { Kind } from "../kind.ts";
 import { type Machine, placeOf } from "../machine.ts";
@@ -51,9 +51,13 @@ export const copyKind: Kind<CopyWanted, CopyFound> = {
   async restore(machine, { key, before }) {
     const place = placeOf(machine, key);
     const kept = `${place}.before-nodelet`;
-    await rm(place, { force: true });
-    if (before.type === "file" && (await Bun.file(kept).exists())) await rename(kept, place);
-    await rm(kept, { force: true });
+    await rm(temporaryOf(place), { force: true });
+    if (before.type === "absent") {
+      await rm(place, { force: true });
+      return await rm(kept, { force: true });
+    }
+    // Not set aside: it was never touched, or an undo that was interrupted has put it back already.
+    if (await Bun.file(kept).exists()) await rename(kept, place);
   },
   describe: (found, wanted) => ({
     from: found.type === "absent" ? "absent" : `sha256 ${found.sha256.slice(0, 12) || "other"}`,
@@ -63,7 +67,7 @@ export const copyKind: Kind<CopyWanted, CopyFound> = {
 
 /** Copies through a temporary file; a program that runs from the old file keeps it. */
 async function copyFile(wanted: CopyWanted, place: string): Promise<void> {
-  const temporary = join(dirname(place), `.${basename(place)}.nodelet.tmp`);
+  const temporary = temporaryOf(place);
   try {
     await rm(temporary, { force: true });
     await pipeline(createReadStream(wanted.source()), createWriteStream(temporary, { mode: wanted.mode, flags: "wx" }));

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { lstat, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
-import { syncDir, writeAtomically } from "../atomic.ts";
+import { syncDir, temporaryOf, writeAtomically } from "../atomic.ts";
 import type { Kind } from "../kind.ts";
 import { type Machine, placeOf } from "../machine.ts";
 
@@ -51,6 +51,7 @@ async function restoreFound(machine: Machine, undo: { key: string; before: FileF
     const { mode, uid, gid } = before;
     return await writeAtomically(place, Buffer.from(before.base64, "base64"), { mode, uid, gid });
   }
+  await rm(temporaryOf(place), { force: true });
   await rm(place, { force: true });
   if (before.type === "link") await symlink(before.target, place);
 }

@@ -1,6 +1,6 @@
 import { rename, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDir } from "../atomic.ts";
+import { syncDir, temporaryOf } from "../atomic.ts";
 import type { Kind } from "../kind.ts";
 import { placeOf } from "../machine.ts";
 import { absentKind, type FileFound, readFound } from "./file.ts";
@@ -18,7 +18,7 @@ export const linkKind: Kind<LinkWanted, FileFound> = {
   same: (found, wanted) => found.type === "link" && found.target === wanted.target,
   async apply(machine, wanted) {
     const place = placeOf(machine, wanted.path);
-    const temporary = `${place}.${process.pid}.tmp`;
+    const temporary = temporaryOf(place);
     await rm(temporary, { force: true });
     await symlink(wanted.target, temporary);
     await rename(temporary, place);
