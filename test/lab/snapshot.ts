@@ -1,0 +1,90 @@
+import type { LabHost } from "../../scripts/lab/host.ts";
+
+/** Everything of a host that a reset must put back, one fact a line. */
+export type Snapshot = readonly string[];
+
+/** Where nodelet, or what it starts, may leave something. */
+const PLACES =
+  "/etc /opt /usr/local /usr/libexec /var/lib /var/opt /var/log/pf9 /var/log/pods /var/log/containers /run /srv";
+
+/**
+ * What is not compared, each for a reason: the engine's and containerd's own stores (asked through the engine instead),
+ * systemd's and D-Bus' run-time state, the stack and the program of the test itself, a socket file's lock of the lab.
+ */
+const NOISE = [
+  "/var/lib/docker",
+  "/var/lib/containerd",
+  "/var/lib/systemd",
+  "/run/docker",
+  "/run/containerd",
+  "/run/systemd",
+  "/run/dbus",
+  "/run/lock",
+  "/run/log",
+  "/run/docker.pid",
+  // Made by iptables itself, at its first use.
+  "/run/xtables.lock",
+  "/srv/stack",
+];
+
+/** Counters and clocks of the kernel; nobody sets them. */
+const VOLATILE =
+  "^(fs.dentry-state|fs.file-nr|fs.inode-|fs.aio-nr|kernel.ns_last_pid|kernel.random|kernel.pty.nr|kernel.pid_max" +
+  "|net.netfilter.nf_conntrack_count|net.ipv[46].neigh|net.ipv[46].conf|vm.stat|dev.cdrom|kernel.core_|user)";
+
+const SCRIPT = `
+prune=$(printf -- '-path %s -o ' ${NOISE.join(" ")})
+find ${PLACES} \\( $prune -false \\) -prune -o -type f -printf 'file %M %U:%G %s %p\\n' 2>/dev/null
+find ${PLACES} \\( $prune -false \\) -prune -o -type f -print0 2>/dev/null | xargs -0 sha256sum | sed 's/^/sha256 /'
+find ${PLACES} \\( $prune -false \\) -prune -o -type l -printf 'link %p -> %l\\n' 2>/dev/null
+find ${PLACES} \\( $prune -false \\) -prune -o ! -type f ! -type l -printf '%y %M %U:%G %p\\n' 2>/dev/null
+if systemctl -q is-active docker; then
+  docker images --all --no-trunc --format 'image {{.Repository}}:{{.Tag}} {{.ID}}'
+  docker ps --all --no-trunc --format 'container {{.Names}} {{.ID}} {{.State}}'
+  docker volume ls --format 'volume {{.Name}}'
+  docker network ls --format 'network {{.Name}} {{.Driver}}'
+  docker info --format 'engine live-restore={{.LiveRestoreEnabled}} logs={{.LoggingDriver}} cgroup={{.CgroupDriver}} runtime={{.DefaultRuntime}}'
+fi
+systemctl list-units --all --plain --no-legend 'pf9*' docker.service docker.socket containerd.service | awk '{print "unit", $1, $2, $3}'
+systemctl list-units --failed --plain --no-legend | awk '{print "failed unit", $1}'
+systemctl list-unit-files --no-legend | awk '{print "unit file", $1, $2}'
+sysctl -a 2>/dev/null | grep -vE '${VOLATILE}' | sed 's/^/sysctl /'
+for name in all default lo eth0 docker0; do sysctl -a 2>/dev/null --pattern "net.ipv4.conf.$name\\." | sed 's/^/sysctl /'; done
+for family in iptables ip6tables; do
+  $family-save | grep -v '^#' | sed "s/\\[[0-9]*:[0-9]*\\]//; s/^/$family /"
+done
+ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | awk '{print "link", $1, $2, $3, $4, $5}'
+ip -o addr show scope global | awk '{print "address", $2, $3, $4}'
+ip route show table all | sed 's/^/route /; s/ linkdown//; s/ *$//'
+ip rule | sed 's/^/rule /'
+awk '{print "mount", $5, $4, $(NF-2)}' /proc/self/mountinfo | grep -v '/var/lib/docker/overlay2/\\|/run/docker/netns'
+{ cat /proc/modules 2>/dev/null || true; } | awk '{print "module", $1}'
+ps -eo comm= | grep -E 'kube|etcd|coredns|pause' | sed 's/^/process /'
+true
+`;
+
+/** Looks at all of a host that a reset must put back. */
+export async function snapshot(host: LabHost): Promise<Snapshot> {
+  const { stdout, stderr, exitCode } = await host.exec(["bash", "-c", SCRIPT]);
+  if (exitCode !== 0) throw new Error(`Cannot take a snapshot of ${host.name}: ${stderr}`);
+  return stdout.split("\n").filter(Boolean).sort();
+}
+
+/** What is in one snapshot only: `-` was there before, `+` is there after. */
+export function diff(before: Snapshot, after: Snapshot): string[] {
+  return [
+    ...subtract(before, after).map((line) => `- ${line}`),
+    ...subtract(after, before).map((line) => `+ ${line}`),
+  ];
+}
+
+/** Lines as often as they are more often in the first list: a rule that stands twice is a change too. */
+function subtract(from: Snapshot, less: Snapshot): string[] {
+  const left = new Map<string, number>();
+  for (const line of less) left.set(line, (left.get(line) ?? 0) + 1);
+  return from.filter((line) => {
+    const count = left.get(line) ?? 0;
+    left.set(line, count - 1);
+    return count <= 0;
+  });
+}
