@@ -1,0 +1,42 @@
+import type { Bundle } from "../bundle/bundle.ts";
+import type { Config, ConfigKey } from "../config/config.ts";
+import { flagOf } from "../config/field.ts";
+import { fieldOf } from "../config/validate.ts";
+import type { Finding } from "../errors.ts";
+import type { NodeFacts } from "../node-facts.ts";
+import { paths } from "../paths.ts";
+import type { Facts } from "./look.ts";
+
+/** What the node is to be, and what is known of its past. */
+export interface Plan {
+  config: Config;
+  node: NodeFacts;
+  bundle: Bundle;
+  /** True when there is a journal of an earlier init, finished or not: what is ours on the host is no problem. */
+  installed: boolean;
+  /** What the host is recorded as. */
+  cluster?: { clusterId: string; role: string };
+}
+
+/** What a check judges. */
+export interface CheckInput extends Plan {
+  facts: Facts;
+}
+
+/** What a check says; its code is added by the runner. */
+export type Problem = Omit<Finding, "code"> & { hint: string };
+
+/** One rule for a host. It looks at facts only, so it can be tested without a host. */
+export interface Check {
+  /** Of its findings, for example `PortInUse`. */
+  code: string;
+  level: "error" | "warning";
+  /** What is true of a host that passes. */
+  title: string;
+  run(input: CheckInput): Problem[];
+}
+
+/** How a key of the configuration is changed: its flag, or the files when it has none. */
+export function setting(key: ConfigKey): string {
+  return fieldOf(key).flag ? `set ${flagOf(key)}` : `set ${key} in ${paths.configDir}`;
+}

@@ -1,0 +1,103 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { formatAddress } from "../config/net.ts";
+import type { Listener } from "./probe.ts";
+
+/** The number that the kernel gives the state LISTEN. */
+const LISTEN = "0A";
+
+/** A listening socket as the kernel lists it, without its owner. */
+export interface Socket {
+  port: number;
+  address: string;
+  inode: string;
+}
+
+/**
+ * Reads `/proc/net/tcp` or `/proc/net/tcp6`.
+ *
+ * @returns its listening sockets on the ports
+ */
+export function parseSockets(text: string, ports: readonly number[]): Socket[] {
+  const rows = text
+    .split("\n")
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/));
+  return rows.flatMap((row) => {
+    const [hex = "", portHex = ""] = (row[1] ?? "").split(":");
+    const port = Number.parseInt(portHex, 16);
+    if (row[3] !== LISTEN || !ports.includes(port)) return [];
+    return [{ port, address: addressOf(hex), inode: row[9] ?? "" }];
+  });
+}
+
+/** The kernel prints each 32-bit word of an address in the byte order of the machine, which is little endian. */
+function addressOf(hex: string): string {
+  const words = hex.match(/.{8}/g) ?? [];
+  const value = BigInt(
+    `0x${words.map((word) => (word.match(/../g) ?? []).reverse().join("")).join("") || "0"}`,
+  );
+  if (hex.length === 8) return formatAddress({ family: 4, value });
+  const mapped = value >> 32n === 0xffffn;
+  return mapped
+    ? formatAddress({ family: 4, value: value & 0xffffffffn })
+    : formatAddress({ family: 6, value });
+}
+
+/**
+ * Finds who listens on ports. Processes are searched only when somebody does, and only until all are found: reading
+ * every descriptor of a busy host is the slowest thing that preflight could do.
+ *
+ * @param options `proc`: where the kernel's process file system is
+ */
+export function findListeners(ports: readonly number[], { proc }: { proc: string }): Listener[] {
+  const sockets = ["tcp", "tcp6"].flatMap((name) => parseSockets(readIfThere(`${proc}/net/${name}`), ports));
+  if (sockets.length === 0) return [];
+  const owners = findOwners(new Set(sockets.map((socket) => `socket:[${socket.inode}]`)), proc);
+  return sockets.map(({ port, address, inode }) => {
+    const pid = owners.get(`socket:[${inode}]`);
+    if (pid === undefined) return { port, address, pid, process: "", cgroup: "" };
+    const process = readIfThere(`${proc}/${pid}/comm`).trim();
+    return { port, address, pid, process, cgroup: readIfThere(`${proc}/${pid}/cgroup`) };
+  });
+}
+
+/** For each socket the first process that has it. Synchronous: ten times faster than a promise per descriptor. */
+function findOwners(wanted: ReadonlySet<string>, proc: string): Map<string, number> {
+  const owners = new Map<string, number>();
+  for (const pid of listIfThere(proc)) {
+    if (!/^\d+$/.test(pid)) continue;
+    for (const fd of listIfThere(`${proc}/${pid}/fd`)) {
+      const target = linkIfThere(`${proc}/${pid}/fd/${fd}`);
+      if (!wanted.has(target) || owners.has(target)) continue;
+      owners.set(target, Number(pid));
+      if (owners.size === wanted.size) return owners;
+    }
+  }
+  return owners;
+}
+
+// Processes end while they are looked at, and those of others cannot be looked into: neither is an error here.
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function listIfThere(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function linkIfThere(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,55 @@
+import type { ConfigKey } from "../config/config.ts";
+import type { Plan } from "./check.ts";
+import type { Listener } from "./probe.ts";
+
+/** A TCP port that the node will listen on. */
+export interface NodePort {
+  port: number;
+  /** Who will listen, for messages. */
+  use: string;
+  /** The key that moves it; absent when it is fixed. */
+  key?: ConfigKey;
+  /** Addresses that it is taken on; absent for all. */
+  on?: readonly string[];
+  master?: true;
+}
+
+/** The ports of a node, by its role. */
+export function portsOf({ config, node }: Pick<Plan, "config" | "node">): NodePort[] {
+  const loopback = ["127.0.0.1"];
+  const ports: NodePort[] = [
+    { port: config.apiPort, use: "API server", key: "apiPort", master: true },
+    {
+      port: config.etcdClientPort,
+      use: "etcd clients",
+      key: "etcdClientPort",
+      on: ["127.0.0.1", node.ip],
+      master: true,
+    },
+    { port: config.etcdPeerPort, use: "etcd peer", key: "etcdPeerPort", on: [node.ip], master: true },
+    { port: 2381, use: "etcd metrics", on: loopback, master: true },
+    { port: 10248, use: "kubelet health", on: loopback },
+    { port: 10249, use: "kube-proxy metrics", on: loopback },
+    { port: 10250, use: "kubelet" },
+    { port: 10256, use: "kube-proxy health", on: loopback },
+    { port: 10257, use: "controller manager", on: loopback, master: true },
+    { port: 10259, use: "scheduler", on: loopback, master: true },
+  ];
+  return ports.filter(({ master }) => !master || config.role === "master");
+}
+
+/** True when the listener keeps the node from the port: same number, and an address in common. */
+export function collides(port: NodePort, listener: Listener): boolean {
+  if (port.port !== listener.port) return false;
+  const everywhere = listener.address === "0.0.0.0" || listener.address === "::";
+  return everywhere || !port.on || port.on.includes(listener.address);
+}
+
+/** The command that ends a listener: its unit's or its container's, so that it is not started again; else a kill. */
+export function stopCommand({ pid, cgroup }: Listener): string | undefined {
+  const container = /docker[-/]([0-9a-f]{12})[0-9a-f]{52}/.exec(cgroup)?.[1];
+  if (container) return `docker stop ${container}`;
+  const unit = /\/([\w@:.\\-]+\.service)(?:\/|$)/m.exec(cgroup)?.[1];
+  if (unit && !unit.startsWith("user@")) return `systemctl stop ${unit}`;
+  return pid === undefined ? undefined : `kill ${pid}`;
+}

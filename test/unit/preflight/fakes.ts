@@ -1,0 +1,232 @@
+import type { Bundle } from "../../../src/bundle/bundle.ts";
+import type { BundleEntry } from "../../../src/bundle/index-format.ts";
+import type { Config } from "../../../src/config/config.ts";
+import { loadConfig } from "../../../src/config/load.ts";
+import type { Finding } from "../../../src/errors.ts";
+import type { NodeFacts } from "../../../src/node-facts.ts";
+import type { Plan } from "../../../src/preflight/check.ts";
+import { runPreflight } from "../../../src/preflight/preflight.ts";
+import type {
+  HostProbe,
+  Listener,
+  ProbedContainer,
+  ProbedEngine,
+  ProbedUnit,
+} from "../../../src/preflight/probe.ts";
+
+/** Files of a host that can become a node. */
+const FILES: Readonly<Record<string, string>> = {
+  "/proc/1/comm": "systemd\n",
+  "/run/systemd/system": "",
+  "/proc/meminfo": "MemTotal:        4028400 kB\nMemFree: 1 kB\n",
+  "/proc/swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+  "/proc/mounts": "/dev/vda1 / ext4 rw,relatime 0 0\n",
+  "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory hugetlb pids\n",
+  "/lib/modules/6.1.0-1-amd64/modules.dep":
+    "kernel/fs/overlayfs/overlay.ko.xz:\nkernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\nkernel/net/netfilter/nf_conntrack.ko.xz:\n",
+  "/lib/modules/6.1.0-1-amd64/modules.builtin": "kernel/net/ipv4/netfilter/ip_tables.ko\n",
+  "/proc/net/route": [
+    "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT",
+    "eth0\t00000000\t0100580A\t0003\t0\t0\t0\t00000000\t0\t0\t0",
+    "eth0\t0000580A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0",
+    "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0",
+    "",
+  ].join("\n"),
+  ...Object.fromEntries(
+    [
+      "net/ipv4/ip_forward",
+      "net/ipv4/conf/all/route_localnet",
+      "vm/overcommit_memory",
+      "vm/panic_on_oom",
+      "kernel/panic",
+      "kernel/panic_on_oops",
+      "kernel/keys/root_maxkeys",
+      "kernel/keys/root_maxbytes",
+    ].map((name) => [`/proc/sys/${name}`, "0\n"]),
+  ),
+};
+
+/** What is different from the healthy host. */
+export interface Overrides {
+  uid?: number;
+  os?: string;
+  now?: number;
+  cpus?: number;
+  /** Added to the files; undefined takes one away. Directories are those that files are in. */
+  files?: Readonly<Record<string, string | undefined>>;
+  missingPrograms?: readonly string[];
+  addresses?: ReturnType<HostProbe["addresses"]>;
+  listeners?: readonly Partial<Listener>[];
+  units?: readonly Partial<ProbedUnit>[] | "none";
+  engine?: Partial<ProbedEngine> | "none";
+  /** Bytes by mount point. */
+  free?: Readonly<Record<string, number>>;
+  sizes?: Readonly<Record<string, number>>;
+}
+
+/** A host that can become a node, apart from the overrides. */
+export function healthyProbe(over: Overrides = {}): HostProbe {
+  const files = new Map(
+    Object.entries({ ...FILES, ...over.files }).flatMap(([path, text]) =>
+      text === undefined ? [] : [[path, text] as const],
+    ),
+  );
+  const free = Object.entries({ "/": 100 * 2 ** 30, ...over.free });
+  return {
+    uid: () => over.uid ?? 0,
+    os: () => over.os ?? "linux",
+    now: () => over.now ?? Date.UTC(2026, 5, 1),
+    cpus: () => over.cpus ?? 2,
+    kernelRelease: () => "6.1.0-1-amd64",
+    addresses: () =>
+      over.addresses ?? [
+        { interface: "lo", address: "127.0.0.1", cidr: "127.0.0.1/8", internal: true },
+        { interface: "eth0", address: "10.88.0.11", cidr: "10.88.0.11/24", internal: false },
+      ],
+    hasProgram: (name) => !over.missingPrograms?.includes(name),
+    readText: async (path) => files.get(path),
+    list: async (path) =>
+      [...files.keys()]
+        .filter((one) => one.startsWith(`${path}/`))
+        .map((one) => one.slice(path.length + 1).split("/")[0] ?? "")
+        .sort(),
+    pathExists: async (path) => files.has(path),
+    fileSize: async (path) => over.sizes?.[path],
+    space: async (path) => {
+      const inside = free
+        .filter(([point]) => path.startsWith(point))
+        .sort(([a], [b]) => b.length - a.length)[0];
+      return inside && { device: free.indexOf(inside), freeBytes: inside[1] };
+    },
+    listeners: async (ports) =>
+      (over.listeners ?? []).map(listener).filter(({ port }) => ports.includes(port)),
+    units: async (names) =>
+      over.units === "none"
+        ? undefined
+        : names.map((name) => unit(name, typeof over.units === "object" ? over.units : [])),
+    engine: async () => (over.engine === "none" ? undefined : engine(over.engine ?? {})),
+  };
+}
+
+function listener(over: Partial<Listener>): Listener {
+  return { port: 0, address: "0.0.0.0", pid: 812, process: "nginx", cgroup: "0::/user.slice\n", ...over };
+}
+
+function unit(name: string, all: readonly Partial<ProbedUnit>[]): ProbedUnit {
+  const absent = { name, load: "not-found", active: false, mainPid: 0, command: "" };
+  const docker = {
+    ...absent,
+    load: "loaded",
+    active: true,
+    mainPid: 500,
+    command: "/usr/sbin/dockerd -H fd://",
+  };
+  return { ...(name === "docker.service" ? docker : absent), ...all.find((one) => one.name === name) };
+}
+
+function engine(over: Partial<ProbedEngine>): ProbedEngine {
+  const healthy = {
+    version: "20.10.24+dfsg1",
+    cgroupDriver: "cgroupfs",
+    storageDriver: "overlay2",
+    rootDir: "/var/lib/docker",
+  };
+  return { ...healthy, containers: [], images: [], ...over };
+}
+
+/** A container, running. */
+export function container(name: string, over: Partial<ProbedContainer> = {}): ProbedContainer {
+  return { id: idOf(name), name, running: true, labels: {}, ...over };
+}
+
+/** 64 hex digits that belong to a name. */
+export const idOf = (name: string): string => new Bun.CryptoHasher("sha256").update(name).digest("hex");
+
+/** The configuration as defaults and flags give it. */
+export const config = (flags: Record<string, unknown> = {}): Config => loadConfig({ files: [], flags });
+
+const NODE: NodeFacts = {
+  name: "n1",
+  ip: "10.88.0.11",
+  masterIp: "10.88.0.11",
+  clusterId: "c1",
+  apiServiceIp: "10.21.0.1",
+  dnsIp: "10.21.0.10",
+  podCidr: "10.20.0.0/24",
+  server: "https://127.0.0.1:6443",
+  platform: "linux/amd64",
+};
+
+const IMAGES = ["pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
+
+/** Entries of a whole bundle: images of 100 MiB, programs of 50 MiB. */
+export function entries(): BundleEntry[] {
+  const base = (name: string) => ({
+    name,
+    version: "v1.20.2",
+    path: name,
+    sha256: idOf(name),
+    source: "",
+    platform: "linux/amd64",
+  });
+  return [
+    ...IMAGES.map((name) => ({
+      ...base(name),
+      kind: "image" as const,
+      size: 100 * 2 ** 20,
+      reference: `x/${name}:1`,
+      imageId: `sha256:${idOf(name)}`,
+    })),
+    ...["kubelet", "kubectl"].map((name) => ({ ...base(name), kind: "binary" as const, size: 50 * 2 ** 20 })),
+    { ...base("bridge"), kind: "cni" as const, size: 4 * 2 ** 20 },
+  ];
+}
+
+/** A bundle of which only the index is at hand, so that no files are needed. */
+export function bundle(over: { dir?: string; platform?: string; entries?: BundleEntry[] } = {}): Bundle {
+  const all = over.entries ?? entries();
+  const images = all.filter((entry) => entry.kind === "image");
+  return {
+    index: { format: 1, name: "kubernetes-1.20.2", platform: over.platform ?? "linux/amd64", entries: all },
+    dir: over.dir,
+    kubernetesVersion: "v1.20.2",
+    images,
+    binaries: all.filter((entry) => entry.kind !== "image"),
+    findImage: (name) => images.find((image) => image.name === name),
+    image: () => {
+      throw new Error("not asked for by preflight");
+    },
+    fileOf: (entry) => entry.path,
+  };
+}
+
+/** Images and programs that a host has when all of the bundle is installed. */
+export const installedImages = entries().flatMap((entry) =>
+  entry.kind === "image" ? [{ id: entry.imageId, references: [entry.reference] }] : [],
+);
+export const installedSizes: Record<string, number> = {
+  "/opt/pf9/bin/kubelet": 50 * 2 ** 20,
+  "/opt/pf9/bin/kubectl": 50 * 2 ** 20,
+  "/opt/cni/bin/bridge": 4 * 2 ** 20,
+};
+
+/** What a case changes besides the host. */
+export type PlanOverrides = Partial<Omit<Plan, "node">> & { node?: Partial<NodeFacts> };
+
+/** Runs preflight on a host where the bundle is installed already, unless the case says otherwise. */
+export function preflight(host: Overrides = {}, plan: PlanOverrides = {}) {
+  const over = { ...host, sizes: host.sizes ?? installedSizes };
+  const withImages = over.engine === "none" ? "none" : { images: installedImages, ...over.engine };
+  return runPreflight({
+    config: config(),
+    bundle: bundle(),
+    installed: false,
+    ...plan,
+    node: { ...NODE, ...plan.node },
+    probe: healthyProbe({ ...over, engine: withImages }),
+  });
+}
+
+/** The findings of a level on one line each, for short expectations. */
+export const lines = (findings: readonly Finding[]): string[] =>
+  findings.map(({ code, message, hint }) => `${code}: ${message} => ${hint}`);

@@ -1,0 +1,73 @@
+import { afterEach, expect, test } from "bun:test";
+import type { Host } from "../../../src/host/host.ts";
+import { run } from "../../../src/host/run.ts";
+import { findListeners } from "../../../src/preflight/listeners.ts";
+import { parseUnits, systemProbe } from "../../../src/preflight/system-probe.ts";
+import { runPreflight } from "../../../src/preflight/preflight.ts";
+import { bundle, config } from "./fakes.ts";
+
+// The probe asks of a host only these two.
+const host = { place: (path: string) => path, run } as unknown as Host;
+
+const servers: { stop(force: boolean): unknown }[] = [];
+afterEach(() => servers.splice(0).forEach((server) => server.stop(true)));
+
+test("the real probe looks at this machine", async () => {
+  const probe = systemProbe(host);
+  const address = probe.addresses().find(({ internal }) => !internal)?.address ?? "127.0.0.1";
+  const node = {
+    name: "n1",
+    ip: address,
+    masterIp: address,
+    clusterId: "c1",
+    apiServiceIp: "10.21.0.1",
+    dnsIp: "10.21.0.10",
+    podCidr: "10.20.0.0/24",
+    server: "https://127.0.0.1:6443",
+    platform: "linux/amd64",
+  };
+  const { errors, warnings } = await runPreflight({
+    config: config(),
+    node,
+    bundle: bundle(),
+    probe,
+    installed: false,
+  });
+  expect([...errors, ...warnings].map(({ code }) => code)).not.toContain("NodeIpMissing");
+  expect(await probe.readText("/nowhere")).toBeUndefined();
+  expect(await probe.list("/nowhere")).toEqual([]);
+  expect(await probe.fileSize("/nowhere")).toBeUndefined();
+  expect((await probe.space("/nowhere/at/all"))?.freeBytes).toBeGreaterThan(0);
+}, 2000);
+
+test("a listener is found with its process", () => {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  servers.push(server);
+  const found = findListeners([server.port], { proc: "/proc" });
+  expect(found).toMatchObject([{ port: server.port, address: "127.0.0.1", pid: process.pid }]);
+  expect(found[0]?.process).not.toBe("");
+});
+
+test("parseUnits() reads what systemctl shows of several units", () => {
+  const text = `MainPID=500
+ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// --live-restore ; ignore_errors=no ; pid=0 }
+Id=docker.service
+LoadState=loaded
+ActiveState=active
+
+MainPID=0
+Id=k3s.service
+LoadState=not-found
+ActiveState=inactive
+`;
+  expect(parseUnits(text, ["docker.service", "k3s.service"])).toEqual([
+    {
+      name: "docker.service",
+      load: "loaded",
+      active: true,
+      mainPid: 500,
+      command: "/usr/sbin/dockerd -H fd:// --live-restore",
+    },
+    { name: "k3s.service", load: "not-found", active: false, mainPid: 0, command: "" },
+  ]);
+});
