@@ -1,5 +1,5 @@
 import type { Ctx } from "../src/ctx.ts";
-import type { Phase } from "../src/runner/phase.ts";
+import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
 /** The API server may send requests to kubelets; the role is Kubernetes' own. */
@@ -19,18 +19,20 @@ export const waitForK8sServices: Phase = {
   title: "Wait for k8s services and network to be up",
   roles: ["master", "worker"],
   needs: ["055-etcd-run"],
+  // An administrator's request that is answered is enough for the phases that follow. The API server says that it is ready
+  // more than a second later, when it has made its own roles; it and the other components are waited for beside them.
   async start(ctx) {
     if (ctx.host.detached) return "unchanged";
-    await until(() => poll(ctx), {
-      action: "start the control plane",
-      timeoutMs: 240_000,
-      clock: ctx.clock,
-      signal: ctx.signal,
-      hint: 'see the logs of the containers k8s_kube-apiserver_…: docker ps -a, docker logs; "journalctl -u pf9-kubelet"',
+    await wait(ctx, {
+      what: "the API server",
+      poll: async () => ((await serves(ctx)) ? { value: true } : { missing: "kube-apiserver does not answer" }),
     });
     if (await ctx.kube.get(`${BINDINGS_PATH}/${BINDING.metadata.name}`)) return "unchanged";
     await ctx.kube.apply(`${BINDINGS_PATH}/${BINDING.metadata.name}`, BINDING);
     return "changed";
+  },
+  async ready(ctx, say) {
+    if (!ctx.host.detached) await wait(ctx, { what: "the control plane", poll: () => poll(ctx), say });
   },
   stop: async () => "unchanged",
   async status(ctx) {
@@ -38,6 +40,22 @@ export const waitForK8sServices: Phase = {
     return "value" in found ? { state: "running" } : { state: "stopped", message: found.missing };
   },
 };
+
+async function serves({ kube }: Ctx): Promise<boolean> {
+  const response = await kube.request("GET", "/api/v1/namespaces/kube-system").catch(() => undefined);
+  return response?.status === 200;
+}
+
+async function wait(ctx: Ctx, details: { what: string; poll: () => Promise<Poll<true>>; say?: Say }): Promise<void> {
+  await until(details.poll, {
+    action: `start ${details.what}`,
+    timeoutMs: 240_000,
+    clock: ctx.clock,
+    signal: ctx.signal,
+    ...(details.say && { say: details.say }),
+    hint: 'see the logs of the containers k8s_kube-apiserver_…: docker ps -a, docker logs; "journalctl -u pf9-kubelet"',
+  });
+}
 
 async function poll(ctx: Ctx): Promise<Poll<true>> {
   const found = await Promise.all([

@@ -3,7 +3,6 @@ import type { Ctx } from "../src/ctx.ts";
 import type { KubeObject } from "../src/kube/client.ts";
 import { type NodeTaint, nodePath, wantedLabels, wantedTaints } from "../src/kube/node.ts";
 import type { Phase } from "../src/runner/phase.ts";
-import { until } from "../src/runner/wait.ts";
 
 /** What the API says about this node: role, labels, taints, and its block of pod addresses. */
 export const labelTaintNode: Phase = {
@@ -29,14 +28,20 @@ export const labelTaintNode: Phase = {
   },
 };
 
+/**
+ * The node's object. Where the kubelet has not registered yet it is made here, and the kubelet takes it for its own: by
+ * itself it tries again only after up to seven seconds.
+ */
 async function registeredNode(ctx: Ctx): Promise<KubeObject> {
-  return await until(
-    async () => {
-      const node = await ctx.kube.get(nodePath(ctx));
-      return node ? { value: node } : { missing: `the kubelet has not registered "${ctx.node.name}"` };
-    },
-    { action: "find this node in the cluster", timeoutMs: 60_000, clock: ctx.clock, signal: ctx.signal, hint: 'see "journalctl -u pf9-kubelet"' },
-  );
+  const { name, podCidr } = ctx.node;
+  const found = await ctx.kube.get(nodePath(ctx));
+  if (found) return found;
+  return await ctx.kube.create("/api/v1/nodes", {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, labels: { "kubernetes.io/hostname": name, ...wantedLabels(ctx) } },
+    spec: { podCIDR: podCidr, podCIDRs: [podCidr], taints: wantedTaints([], ctx) },
+  });
 }
 
 /** A node keeps the block it has; pods with addresses of another one would reach nobody. */

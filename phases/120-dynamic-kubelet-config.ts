@@ -1,5 +1,7 @@
 import { stringify } from "yaml";
 import type { Ctx } from "../src/ctx.ts";
+import { ensureAll, type Outcome } from "../src/host/host.ts";
+import type { KubeObject } from "../src/kube/client.ts";
 import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
 import { nodePath } from "../src/kube/node.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
@@ -19,15 +21,15 @@ export const dynamicKubeletConfig: Phase = {
   roles: ["master", "worker"],
   async start(ctx) {
     if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig) return "unchanged";
-    const changed = await Promise.all([
-      ensureConfigMap(ctx, "master"),
-      ensureConfigMap(ctx, "worker"),
-    ]);
+    const [master, worker] = await Promise.all([ensureConfigMap(ctx, "master"), ensureConfigMap(ctx, "worker")]);
+    const outcome = master.outcome === "changed" || worker.outcome === "changed" ? "changed" : "unchanged";
     const node = await ctx.kube.get(nodePath(ctx));
     const source = configSource(ctx);
-    const same = Bun.deepEquals(node?.spec?.configSource, source);
-    if (!same) await ctx.kube.patch(nodePath(ctx), { spec: { configSource: source } });
-    return changed.includes(true) || !same ? "changed" : "unchanged";
+    if (!Bun.deepEquals(node?.spec?.configSource, source)) {
+      await ctx.kube.patch(nodePath(ctx), { spec: { configSource: source } });
+    } else if (outcome === "unchanged" && "value" in (await poll(ctx))) return "unchanged";
+    await handOver(ctx, role(ctx) === "master" ? master.object : worker.object);
+    return "changed";
   },
   async ready(ctx, say) {
     if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig) return;
@@ -53,20 +55,45 @@ function configSource(ctx: Ctx) {
   return { configMap: { name: NAMES[role(ctx)], namespace: NAMESPACE, kubeletConfigKey: "kubelet" } };
 }
 
-async function ensureConfigMap(ctx: Ctx, which: keyof typeof NAMES): Promise<boolean> {
+/**
+ * Puts the ConfigMap where the kubelet keeps the one that it has taken, in its versioned form, and starts it anew. Left
+ * alone, it looks for a new source only every ten seconds, and for the API server after up to thirty.
+ *
+ * @see SerializedNodeConfigSource in k8s.io/kubelet/config/v1beta1
+ */
+async function handOver(ctx: Ctx, { metadata, data }: KubeObject): Promise<void> {
+  const store = `${ctx.paths.dynamicKubeletConfig}/store`;
+  const { uid = "", resourceVersion = "" } = metadata;
+  const checkpoint = `${store}/checkpoints/${uid}/${resourceVersion}`;
+  const { configMap } = configSource(ctx);
+  const assigned = {
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "SerializedNodeConfigSource",
+    source: { configMap: { ...configMap, resourceVersion, uid } },
+  };
+  await ensureAll(ctx.host, [
+    { kind: "dir", path: checkpoint, mode: 0o700 },
+    { kind: "file", path: `${checkpoint}/kubelet`, content: data.kubelet as string, mode: 0o600 },
+    { kind: "dir", path: `${store}/meta`, mode: 0o700 },
+    { kind: "file", path: `${store}/meta/assigned`, content: stringify(assigned), mode: 0o600 },
+  ]);
+  await ctx.host.run(["systemctl", "restart", "pf9-kubelet.service"], { timeoutMs: 60_000 });
+}
+
+async function ensureConfigMap(ctx: Ctx, which: keyof typeof NAMES): Promise<{ outcome: Outcome; object: KubeObject }> {
   const name = NAMES[which];
   const found = await ctx.kube.get(`${CONFIGMAPS}/${name}`);
   const { cgroupDriver } = await ctx.docker.info();
   const input = { config: ctx.config, node: ctx.node, cgroupDriver, master: which === "master" };
   const kubelet = stringify(kubeletConfiguration(input), { lineWidth: 0 });
-  if (found?.data?.kubelet === kubelet) return false;
-  await ctx.kube.apply(`${CONFIGMAPS}/${name}`, {
+  if (found?.data?.kubelet === kubelet) return { outcome: "unchanged", object: found };
+  const object = await ctx.kube.apply(`${CONFIGMAPS}/${name}`, {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: { name, namespace: NAMESPACE },
     data: { kubelet },
   });
-  return true;
+  return { outcome: "changed", object };
 }
 
 /**
@@ -78,6 +105,7 @@ async function poll(ctx: Ctx): Promise<Poll<true>> {
   if (!wanted) return { missing: `there is no ConfigMap ${NAMES[role(ctx)]}` };
   const assigned = await ctx.host.read(`${ctx.paths.dynamicKubeletConfig}/store/meta/assigned`);
   if (!assigned?.includes(wanted.metadata.uid ?? "-")) return { missing: "the kubelet has not taken the ConfigMap" };
+  if (!assigned.includes(`"${wanted.metadata.resourceVersion}"`)) return { missing: "the kubelet has an older ConfigMap" };
   const running = await fetch("http://127.0.0.1:10248/healthz", { keepalive: false, signal: AbortSignal.timeout(1000) }).catch(() => undefined);
   return running?.ok ? { value: true } : { missing: "the kubelet is starting with the new configuration" };
 }

@@ -25,6 +25,8 @@ export function kubeProxyConfiguration({ config, node, paths }: Pick<Ctx, "confi
     clusterCIDR: config.containersCidr,
     conntrack: options.conntrackWritable ? own : foreign,
     hostnameOverride: node.name,
+    // A full second by default, in which a new endpoint gets no packets; a node's rules are written in a tenth of one.
+    iptables: { minSyncPeriod: "200ms" },
     mode: config.kubeProxyMode,
   };
 }

@@ -10,6 +10,7 @@ export interface KubeObject {
     name: string;
     namespace?: string;
     uid?: string;
+    resourceVersion?: string;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
     ownerReferences?: { kind: string }[];
@@ -34,6 +35,8 @@ export interface Kube {
   get(path: string): Promise<KubeObject | undefined>;
   /** Items of a list. */
   list(path: string): Promise<KubeObject[]>;
+  /** Creates an object, or gives the one that is there. */
+  create(collection: string, object: KubeObject): Promise<KubeObject>;
   /** Server-side apply under the field manager `nodelet`. */
   apply(path: string, object: KubeObject): Promise<KubeObject>;
   /** Strategic merge patch. */
@@ -104,6 +107,12 @@ export function kubeClient(options: KubeOptions): Kube {
       throw refusal({ method: "GET", path, response });
     },
     list: async (path) => (await must("GET", path)).items ?? [],
+    async create(collection, object) {
+      const response = await request("POST", collection, { body: object });
+      if (response.status === 409) return await must("GET", `${collection}/${object.metadata.name}`);
+      if (response.status < 300) return response.body;
+      throw refusal({ method: "POST", path: collection, response });
+    },
     apply: (path, object) =>
       must("PATCH", `${path}?fieldManager=nodelet&force=true`, {
         body: object,

@@ -81,9 +81,14 @@ function beginStep(details: { phase: Phase; verb: Verb; index: number; total: nu
   const { phase, verb } = about;
   const begun = performance.now();
   const took = () => performance.now() - begun;
+  let said = "";
   listen({ ...about, type: "begin" });
   return {
-    say: (what: string) => listen({ ...about, type: "say", what }),
+    // A wait asks again and again; only what is new is worth a word.
+    say(what: string) {
+      if (what !== said) listen({ ...about, type: "say", what });
+      said = what;
+    },
     end: (outcome: Outcome) => listen({ ...about, type: "end", outcome, ms: took() }),
     async guard<T>(work: Promise<T>): Promise<T> {
       try {
