@@ -1,0 +1,190 @@
+import { expect } from "bun:test";
+import { type Snapshot, diff, snapshot } from "./snapshot.ts";
+import { type NodeOptions, STACK, startNode, type TestNode } from "./harness.ts";
+
+const LOG = "/var/log/pf9/kube/kube.log";
+
+/** What the kubelet wants of the one kernel that all lab hosts share: another host's reset must not take it away here. */
+const SHARED_SETTINGS = [
+  "vm.overcommit_memory=1",
+  "vm.panic_on_oom=0",
+  "kernel.panic=10",
+  "kernel.panic_on_oops=1",
+  "kernel.keys.root_maxkeys=1000000",
+  "kernel.keys.root_maxbytes=25000000",
+];
+
+/** Makes a fresh host independent of its neighbours. */
+export async function settleKernel(node: TestNode): Promise<void> {
+  await node.sh(`sysctl -q -w ${SHARED_SETTINGS.join(" ")}`);
+}
+
+/** A moment in the life of a run of nodelet. */
+export interface Moment {
+  /** What the shell waits for: a line of the log, or a condition of the host. */
+  when: { logged: string } | { true: string };
+  /** Milliseconds after that. Default: 0. */
+  plusMs?: number;
+}
+
+/** What a signal at a moment left behind. */
+export interface Signalled {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  /** Digest of the cluster's CA at the end of the process; empty when there was none. */
+  ca: string;
+  /** Phases that had begun and neither ended nor failed. */
+  open: string[];
+}
+
+/** Who gets a signal: the process alone, or, as with Ctrl-C, all that it started too. */
+type Target = "process" | "group";
+
+/**
+ * Runs in the host, where nothing is between the log and the signal. `$1` is the pause in seconds, `$2` the signals, `$3`
+ * the sign before the process id, the rest the command; `moment` is put in.
+ */
+const script = (moment: string) => `
+pause=$1 signals=$2 sign=$3; shift 3
+rm -f /dev/shm/fault.*
+setsid "$@" >/dev/shm/fault.out 2>/dev/shm/fault.err & pid=$!
+${moment}
+[ "$pause" = 0 ] || sleep "$pause"
+for signal in $signals; do kill -"$signal" "$sign$pid" 2>/dev/null; done
+wait $pid; code=$?
+sha256sum /etc/pf9/kube.d/certs/ca.crt 2>/dev/null | cut -d' ' -f1 >/dev/shm/fault.ca
+exit $code`;
+
+/** Each run begins a log of its own for the moment: lines of earlier runs must not count. */
+const waitForLine = (line: string) => `
+while read -r line; do case "$line" in *"${line}"*) break;; esac
+done < <(tail -s 0.002 --pid=$pid -n +$((lines + 1)) -F ${LOG} 2>/dev/null)`;
+
+const waitForTruth = (condition: string) =>
+  `until ${condition}; do kill -0 $pid 2>/dev/null || break; sleep 0.002; done`;
+
+/**
+ * Starts nodelet and sends it signals at a moment.
+ *
+ * @param signals in the order of sending, without a pause between them
+ */
+export async function signalAt(
+  node: TestNode,
+  run: { args: string[]; moment: Moment; signals: string[]; target?: Target },
+): Promise<Signalled> {
+  const { moment, signals, target = "process" } = run;
+  const wait = "logged" in moment.when ? waitForLine(moment.when.logged) : waitForTruth(moment.when.true);
+  const text = `lines=$(cat ${LOG} 2>/dev/null | wc -l)\n${script(wait)}`;
+  const pause = String((moment.plusMs ?? 0) / 1000);
+  const sign = target === "group" ? "-" : "";
+  const argv = ["bash", "-c", text, "bash", pause, signals.join(" "), sign, "nodelet", ...run.args];
+  const { exitCode } = await node.host.exec(argv, { timeoutMs: 240_000 });
+  const [stdout, stderr, ca, log] = await Promise.all(
+    ["/dev/shm/fault.out", "/dev/shm/fault.err", "/dev/shm/fault.ca", LOG].map((path) =>
+      node.sh(`cat ${path} 2>/dev/null || true`),
+    ),
+  );
+  return { exitCode, stdout: stdout ?? "", stderr: stderr ?? "", ca: ca ?? "", open: openPhases(log ?? "") };
+}
+
+/** Kills init inside of a phase, and checks that it was still at work then. */
+export async function killInit(
+  node: TestNode,
+  options: { phase: string; plusMs?: number },
+): Promise<Signalled> {
+  const { phase, plusMs = 0 } = options;
+  const moment = { when: { logged: `phase ${phase} start: begin` }, plusMs };
+  const killed = await signalAt(node, { args: ["init", "--bundle", STACK], moment, signals: ["KILL"] });
+  expect(killed, `init killed in ${phase} after ${plusMs} ms`).toMatchObject({ exitCode: 137, stdout: "" });
+  return killed;
+}
+
+/** Reads the last run in the log: which phases had begun and not come to an end. */
+function openPhases(log: string): string[] {
+  const open = new Set<string>();
+  for (const [, id = "", what = ""] of log.matchAll(/phase (\S+) (?:start|stop): (\w+)/g)) {
+    if (what === "begin") open.add(id);
+    else if (what !== "waiting") open.delete(id);
+  }
+  return [...open];
+}
+
+/** Every phase that has a check runs, and the program says so with its exit code too. */
+export async function expectHealthy(node: TestNode): Promise<void> {
+  const done = await node.nodelet(["phases", "status", "-o", "json"]);
+  const phases = JSON.parse(done.stdout || "[]") as { id: string; status: string; message: string }[];
+  const wrong = phases.filter(({ status }) => status !== "running" && status !== "N/A");
+  expect({ ...done, stdout: wrong }).toEqual({ exitCode: 0, stdout: [], stderr: "" });
+  expect(phases.length).toBeGreaterThan(10);
+}
+
+/** Digest of the cluster's CA. */
+export async function caDigest(node: TestNode): Promise<string> {
+  return await node.sh("sha256sum /etc/pf9/kube.d/certs/ca.crt | cut -d' ' -f1");
+}
+
+/** Undoes everything and compares the host with what it was. */
+export async function expectCleanReset(node: TestNode, before: Snapshot): Promise<void> {
+  const done = await node.nodelet(["reset", "--yes"]);
+  expect(done).toMatchObject({ exitCode: 0, stderr: "" });
+  await expectUnchanged(node, before);
+}
+
+/** The host is what it was, as far as a snapshot sees. */
+export async function expectUnchanged(node: TestNode, before: Snapshot): Promise<void> {
+  expect(diff(before, await snapshot(node.host))).toEqual([]);
+}
+
+/** Some equal hosts for tests that run side by side, each of which needs one for itself. */
+export class HostPool {
+  readonly #options: readonly NodeOptions[];
+  readonly #all: TestNode[] = [];
+  readonly #free: TestNode[] = [];
+  readonly #waiting: ((node: TestNode) => void)[] = [];
+  #failed = false;
+
+  constructor(options: readonly NodeOptions[]) {
+    this.#options = options;
+  }
+
+  /** Makes the hosts. @param setup done once on each */
+  async start(setup: (node: TestNode) => Promise<void>): Promise<void> {
+    const started = await Promise.all(
+      this.#options.map(async (one) => {
+        const node = await startNode(one);
+        this.#all.push(node);
+        await setup(node);
+        return node;
+      }),
+    );
+    this.#free.push(...started);
+  }
+
+  /** Does something on a free host; after a failure the next one finds it reset as far as that goes. */
+  async use(work: (node: TestNode) => Promise<void>): Promise<void> {
+    const node = this.#free.pop() ?? (await new Promise<TestNode>((resolve) => this.#waiting.push(resolve)));
+    try {
+      await work(node);
+    } catch (error) {
+      this.#failed = true;
+      await node.nodelet(["reset", "--yes"]);
+      throw error;
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next(node);
+      else this.#free.push(node);
+    }
+  }
+
+  /** Removes the hosts, unless KEEP says otherwise. */
+  async end(): Promise<void> {
+    const keep = process.env["KEEP"];
+    if (keep !== "always" && !(keep === "failure" && this.#failed)) {
+      await Promise.all(this.#all.map((node) => node[Symbol.asyncDispose]()));
+      return;
+    }
+    for (const { name } of this.#all)
+      process.stderr.write(`kept ${name}; remove it with: bun scripts/lab.ts rm ${name}\n`);
+  }
+}
