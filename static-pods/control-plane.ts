@@ -102,7 +102,6 @@ function apiServer(cp: ControlPlane): Component {
     "etcd-certfile": `${certs}/apiserver-etcd-client.crt`,
     "etcd-keyfile": `${certs}/apiserver-etcd-client.key`,
     "etcd-servers": cp.etcdServers.join(","),
-    "insecure-port": "0",
     "kubelet-certificate-authority": `${certs}/ca.crt`,
     "kubelet-client-certificate": `${certs}/apiserver-kubelet-client.crt`,
     "kubelet-client-key": `${certs}/apiserver-kubelet-client.key`,
