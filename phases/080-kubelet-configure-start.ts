@@ -69,6 +69,7 @@ function directoriesAndClaims({ paths }: Ctx): AnyWanted[] {
   return [
     { kind: "tree", path: paths.kubeletDir },
     { kind: "tree", path: "/var/lib/dockershim" },
+    { kind: "tree", path: "/run/dockershim.sock" },
     { kind: "tree", path: "/var/log/pods" },
     { kind: "tree", path: "/var/log/containers" },
     { kind: "tree", path: "/usr/libexec/kubernetes" },

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { AppError, ExitCode, UsageError } from "../errors.ts";
 import { Journal, undoAll } from "../host/journal.ts";
 import { takeLock } from "../host/lock.ts";
@@ -44,6 +45,8 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
     });
   }
   journal.discard();
+  // The last trace of ours. Whoever takes the lock from now on makes a new file.
+  if (machine.root === "/") await rm(paths.lock, { force: true });
   const ms = Math.round(performance.now() - begun);
   showResult(io, {
     format: options.output,

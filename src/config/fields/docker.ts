@@ -9,6 +9,7 @@ export const docker = {
     default: "auto",
     // The original has the whole option of the engine here.
     adapt: (value) => (typeof value === "string" ? value.replace(/^native\.cgroupdriver=/, "") : value),
+    flag: true,
     about: "Cgroup driver of Docker and the kubelet; auto keeps the one that Docker uses",
   }),
   dockerLiveRestore: field(boolean(), {

@@ -7,14 +7,17 @@ export const etcd = {
   etcdDataDir: field(absolutePath(), {
     alias: "ETCD_DATA_DIR",
     default: "/var/opt/pf9/etcd/data",
+    flag: true,
     about: "Directory of the member's data",
   }),
   etcdClientPort: field(integer(1, 65535), {
     default: 2379,
+    flag: true,
     about: "Port for clients",
   }),
   etcdPeerPort: field(integer(1, 65535), {
     default: 2380,
+    flag: true,
     about: "Port for the other members",
   }),
   etcdHeartbeatInterval: field(integer(10, 10000), {

@@ -13,7 +13,7 @@ export interface DirWanted {
 /** What stood at the path, and the topmost directory that had to be made. */
 export type DirFound =
   | { type: "absent"; topmost: string }
-  | { type: "dir"; mode: number; names: string[] }
+  | { type: "dir"; mode: number; names: string[]; mounts: number }
   | { type: "other" };
 
 async function readDir(machine: Machine, path: string): Promise<DirFound> {
@@ -21,7 +21,8 @@ async function readDir(machine: Machine, path: string): Promise<DirFound> {
   try {
     const stat = await lstat(place);
     if (!stat.isDirectory()) return { type: "other" };
-    return { type: "dir", mode: stat.mode & 0o7777, names: (await readdir(place)).sort() };
+    const mounts = (await mountPoints(machine)).filter((mount) => mount === path).length;
+    return { type: "dir", mode: stat.mode & 0o7777, names: (await readdir(place)).sort(), mounts };
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
     return { type: "absent", topmost: await topmostMissing(machine, path) };
@@ -94,7 +95,7 @@ export const treeKind: Kind<TreeWanted, DirFound> = {
   same: () => true,
   async apply() {},
   async restore(machine, { key, before }) {
-    await unmountBelow(machine, key);
+    await unmountFrom(machine, { path: key, mounts: before.type === "dir" ? before.mounts : 0 });
     if (before.type === "absent") {
       await rm(placeOf(machine, key), { recursive: true, force: true });
       return await removeUp(machine, { path: key, topmost: before.topmost });
@@ -110,15 +111,22 @@ export const treeKind: Kind<TreeWanted, DirFound> = {
   describe: () => ({ from: "", to: "" }),
 };
 
-/** Unmounts what is mounted below a directory, deepest first, so that removal cannot reach into another file system. */
-async function unmountBelow(machine: Machine, path: string): Promise<void> {
-  if (machine.root !== "/") return;
-  const mounts = (await Bun.file("/proc/self/mountinfo").text())
-    .split("\n")
-    .map((line) => line.split(" ")[4]?.replaceAll("\\040", " ") ?? "")
-    .filter((mount) => mount.startsWith(`${path}/`))
-    .sort((a, b) => b.length - a.length);
-  for (const mount of mounts) await machine.run(["umount", mount]);
+/**
+ * Unmounts what is mounted below a directory, deepest first, so that removal cannot reach into another file system; and
+ * on the directory itself what was not there before (the kubelet mounts its own onto itself).
+ */
+async function unmountFrom(machine: Machine, tree: { path: string; mounts: number }): Promise<void> {
+  const all = await mountPoints(machine);
+  const below = all.filter((mount) => mount.startsWith(`${tree.path}/`)).sort((a, b) => b.length - a.length);
+  const own = all.filter((mount) => mount === tree.path).slice(tree.mounts);
+  for (const mount of [...below, ...own]) await machine.run(["umount", mount]);
+}
+
+/** Where something is mounted, as often as it is. Other roots than the machine's own have no mounts of ours. */
+async function mountPoints(machine: Machine): Promise<string[]> {
+  if (machine.root !== "/") return [];
+  const lines = (await Bun.file("/proc/self/mountinfo").text()).trim().split("\n");
+  return lines.map((line) => line.split(" ")[4]?.replaceAll("\\040", " ") ?? "");
 }
 
 function octal(mode: number): string {

@@ -30,7 +30,7 @@ const errors: Case[] = [
   [
     "a driver on the command line of the running dockerd",
     { files: { "/proc/500/cmdline": "/usr/sbin/dockerd\0--exec-opt\0native.cgroupdriver=cgroupfs\0" } },
-    "CgroupDriverMismatch: Docker's cgroup driver is fixed to cgroupfs on the command line of dockerd; expected no native.cgroupdriver there, so that daemon.json can set systemd => remove it from docker.service (systemctl edit --full docker.service), or set dockerCgroupDriver in /etc/pf9/nodelet to auto",
+    "CgroupDriverMismatch: Docker's cgroup driver is fixed to cgroupfs on the command line of dockerd; expected no native.cgroupdriver there, so that daemon.json can set systemd => remove it from docker.service (systemctl edit --full docker.service), or set --docker-cgroup-driver to auto",
     systemd,
   ],
   [
@@ -39,7 +39,7 @@ const errors: Case[] = [
       files: { "/etc/docker/daemon.json": '{"exec-opts":["native.cgroupdriver=cgroupfs"]}' },
       engine: { containers: [container("web"), container("old", { running: false })] },
     },
-    "CgroupDriverMismatch: Docker's cgroup driver is cgroupfs, set in /etc/docker/daemon.json, and containers run with it: web; expected systemd => stop them first (docker stop web), or set dockerCgroupDriver in /etc/pf9/nodelet to auto",
+    "CgroupDriverMismatch: Docker's cgroup driver is cgroupfs, set in /etc/docker/daemon.json, and containers run with it: web; expected systemd => stop them first (docker stop web), or set --docker-cgroup-driver to auto",
     systemd,
   ],
   [

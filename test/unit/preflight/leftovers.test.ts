@@ -46,7 +46,7 @@ const errors: Case[] = [
   [
     "etcd's data",
     { files: { "/var/opt/pf9/etcd/data/member": "" } },
-    'EtcdLeftovers: There are leftovers of another cluster: "/var/opt/pf9/etcd/data" holds member; expected an empty directory => move it away: mv /var/opt/pf9/etcd/data /var/opt/pf9/etcd/data.old, or set etcdDataDir in /etc/pf9/nodelet to another directory',
+    'EtcdLeftovers: There are leftovers of another cluster: "/var/opt/pf9/etcd/data" holds member; expected an empty directory => move it away: mv /var/opt/pf9/etcd/data /var/opt/pf9/etcd/data.old, or set --etcd-data-dir to another directory',
   ],
   [
     "a full file system",

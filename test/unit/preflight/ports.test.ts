@@ -9,7 +9,7 @@ describe("ports", () => {
     [
       "a unit",
       { port: 2380, process: "etcd", cgroup: "0::/system.slice/etcd.service\n" },
-      "Port 2380 (etcd peer) is held by pid 812 (etcd) => stop it (systemctl stop etcd.service), or set etcdPeerPort in /etc/pf9/nodelet",
+      "Port 2380 (etcd peer) is held by pid 812 (etcd) => stop it (systemctl stop etcd.service), or set --etcd-peer-port",
     ],
     [
       "a program",
