@@ -46,14 +46,13 @@ export async function run(
 ): Promise<RunResult> {
   const timeoutMs = options.timeoutMs ?? 30_000;
   const started = start(argv, options, timeoutMs);
-  const [stdout, stderr, exitCode] = await Promise.all([
-    new Response(started.stdout).text(),
-    new Response(started.stderr).text(),
-    started.exited,
-  ]);
+  const output = Promise.all([new Response(started.stdout).text(), new Response(started.stderr).text()]);
+  const exitCode = await started.exited;
   if (started.signalCode === "SIGKILL" && !options.signal?.aborted) {
+    // What it started may hold its output open for long; nobody waits for that.
     throw new AppError(`Cannot finish "${pretty(argv)}": it was killed; expected an end within ${timeoutMs / 1000} s`);
   }
+  const [stdout, stderr] = await output;
   if (exitCode !== 0 && (options.check ?? true)) {
     const output = lastLines(stderr.trim() || stdout.trim());
     throw new AppError(`Command "${pretty(argv)}" failed with exit code ${exitCode}${output ? `: ${output}` : ""}`);
