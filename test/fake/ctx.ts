@@ -56,9 +56,22 @@ export async function world({ config: flags = {}, index }: WorldOptions = {}): P
   const clock = fakeClock();
   const logged: string[] = [];
   const bundle = await openBundle(host, root.place("/bundle"));
-  const log = { info: (line: string) => void logged.push(line), warn: (line: string) => void logged.push(line) };
+  const log = {
+    info: (line: string) => void logged.push(line),
+    warn: (line: string) => void logged.push(line),
+  };
   const node = nodeFacts(config, { names, clusterId: "c-1" });
-  const common = { config, node, paths, docker: machine.docker, kube, bundle, log, clock, signal: controller.signal };
+  const common = {
+    config,
+    node,
+    paths,
+    docker: machine.docker,
+    kube,
+    bundle,
+    log,
+    clock,
+    signal: controller.signal,
+  };
   return {
     ctx: { ...common, host },
     dry: { ...common, host: recordingHost(machine, plan) },

@@ -63,7 +63,9 @@ function change(docker: FakeDocker, call: string): FakeDocker {
   return docker;
 }
 
-function looking(get: () => FakeDocker): Pick<Docker, "info" | "alive" | "imageId" | "inspect" | "list" | "logs"> {
+function looking(
+  get: () => FakeDocker,
+): Pick<Docker, "info" | "alive" | "imageId" | "inspect" | "list" | "logs"> {
   return {
     info: async () => answering(get()).facts,
     alive: async () => get().up,
@@ -81,7 +83,8 @@ function looking(get: () => FakeDocker): Pick<Docker, "info" | "alive" | "imageI
         }),
       );
     },
-    logs: async (name, lines) => (answering(get()).output.get(name) ?? "").split("\n").slice(-lines).join("\n"),
+    logs: async (name, lines) =>
+      (answering(get()).output.get(name) ?? "").split("\n").slice(-lines).join("\n"),
   };
 }
 
@@ -124,10 +127,17 @@ function containerChanges(get: () => FakeDocker): Pick<Docker, "create" | "start
       const docker = change(get(), `create ${spec.name}`);
       if (docker.containers.has(spec.name)) throw new AppError(`Conflict: the name "${spec.name}" is in use`);
       docker.specs.set(spec.name, spec);
-      docker.containers.set(spec.name, container(spec.name, { imageId: spec.imageId, labels: { ...spec.labels } }));
+      docker.containers.set(
+        spec.name,
+        container(spec.name, { imageId: spec.imageId, labels: { ...spec.labels } }),
+      );
     },
     async start(name) {
-      Object.assign(must(change(get(), `start ${name}`), name), { running: true, status: "running", pid: 4711 });
+      Object.assign(must(change(get(), `start ${name}`), name), {
+        running: true,
+        status: "running",
+        pid: 4711,
+      });
     },
     async stop(name) {
       const found = find(change(get(), `stop ${name}`), name);
@@ -145,6 +155,14 @@ function containerChanges(get: () => FakeDocker): Pick<Docker, "create" | "start
 
 /** A container that was made and not started, with what a test wants of it on top. */
 export function container(name: string, more: Partial<ContainerState> = {}): ContainerState {
-  const state = { id: `id-of-${name}`, name, imageId: "", running: false, status: "created", exitCode: 0, pid: 0 };
+  const state = {
+    id: `id-of-${name}`,
+    name,
+    imageId: "",
+    running: false,
+    status: "created",
+    exitCode: 0,
+    pid: 0,
+  };
   return { ...state, labels: {}, ...more };
 }

@@ -46,7 +46,9 @@ export function fakeMachine(root: string): FakeMachine {
       if (!program) throw new AppError(`Cannot run "${argv[0]}": it is not on this host`);
       const result = { stdout: "", stderr: "", exitCode: 0, ...program(argv, options) };
       if (result.exitCode !== 0 && (options.check ?? true)) {
-        throw new AppError(`Command "${pretty(argv)}" failed with exit code ${result.exitCode}: ${result.stderr}`);
+        throw new AppError(
+          `Command "${pretty(argv)}" failed with exit code ${result.exitCode}: ${result.stderr}`,
+        );
       }
       return result;
     },
@@ -62,7 +64,8 @@ function systemctl(machine: FakeMachine, [, verb = "", ...rest]: readonly string
   const name = rest.find((word) => !word.startsWith("-")) ?? "";
   const unit = machine.units.get(name);
   if (verb === "show") return { stdout: show(machine, name) };
-  if (verb === "is-active") return unit?.active ? { stdout: "active\n" } : { stdout: "inactive\n", exitCode: 3 };
+  if (verb === "is-active")
+    return unit?.active ? { stdout: "active\n" } : { stdout: "inactive\n", exitCode: 3 };
   if (verb === "daemon-reload") {
     for (const one of machine.units.values()) one.stale = false;
     return {};
@@ -85,15 +88,24 @@ function show(machine: FakeMachine, name: string): string {
     MainPID: String(unit?.process?.pid ?? 0),
     NeedDaemonReload: unit?.stale ? "yes" : "no",
   };
-  return Object.entries(lines).map(([key, value]) => `${key}=${value}\n`).join("");
+  return Object.entries(lines)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join("");
 }
 
 function begin(machine: FakeMachine, name: string, unit: FakeUnit): Partial<RunResult> {
   if (unit.broken) return { exitCode: 1, stderr: `${unit.broken}\nmore words` };
   unit.active = true;
   const inputs = /^Environment=NODELET_INPUTS=(.*)$/m.exec(unitFile(machine, name) ?? "")?.[1];
-  if (inputs !== undefined) unit.process = Bun.spawn(["sleep", "600"], { env: { NODELET_INPUTS: inputs } });
+  if (inputs !== undefined) unit.process = spawnWith(inputs);
   return {};
+}
+
+/** A process that runs; its environment can be read only some moments after it was made. */
+function spawnWith(inputs: string): Bun.Subprocess {
+  const child = Bun.spawn(["sleep", "600"], { env: { NODELET_INPUTS: inputs } });
+  while (child.exitCode === null && !readFileSync(`/proc/${child.pid}/environ`, "utf8").includes(inputs));
+  return child;
 }
 
 function end(unit: FakeUnit): void {
