@@ -29,7 +29,7 @@ const NOISE = [
 
 /** Counters and clocks of the kernel; nobody sets them. */
 const VOLATILE =
-  "^(fs.dentry-state|fs.file-nr|fs.inode-|fs.aio-nr|kernel.ns_last_pid|kernel.random|kernel.pty.nr|kernel.pid_max" +
+  "^(fs.dentry-state|fs.file-nr|fs.inode-|fs.aio-nr|fs.quota|kernel.ns_last_pid|kernel.random|kernel.pty.nr|kernel.pid_max" +
   "|net.netfilter.nf_conntrack_count|net.ipv[46].neigh|net.ipv[46].conf|vm.stat|dev.cdrom|kernel.core_|user)";
 
 const SCRIPT = `
