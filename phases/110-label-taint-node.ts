@@ -41,6 +41,8 @@ async function registeredNode(ctx: Ctx): Promise<KubeObject> {
     kind: "Node",
     metadata: { name, labels: { "kubernetes.io/hostname": name, ...wantedLabels(ctx) } },
     spec: { podCIDR: podCidr, podCIDRs: [podCidr], taints: wantedTaints([], ctx) },
+    // A kubelet of 1.20 that finds a node without any capacity writes into a map that is not there, and panics.
+    status: { capacity: { pods: "0" }, allocatable: { pods: "0" } },
   });
 }
 
