@@ -30,9 +30,9 @@ export async function startPhases(ctx: Ctx, options: { phases: readonly Phase[];
       await Promise.all((phase.needs ?? []).map((id) => waits.get(id)));
       if (inner.signal.aborted) throw interrupted(`start the phase "${phase.id}"`);
       const step = beginStep({ phase, verb: "start", index: at + 1, total: phases.length, listen });
-      const outcome = await step.guard(phase.start(inner));
+      const outcome = await step.guard(() => phase.start(inner));
       if (outcome === "changed") report.changed.push(phase.id);
-      const wait = step.guard(phase.ready?.(inner, step.say) ?? Promise.resolve()).then(() => step.end(outcome));
+      const wait = step.guard(async () => await phase.ready?.(inner, step.say)).then(() => step.end(outcome));
       // Seen at the end, or by the phase that needs it; a failure ends the other waits.
       wait.catch(() => cancel.abort());
       waits.set(phase.id, wait);
@@ -40,7 +40,7 @@ export async function startPhases(ctx: Ctx, options: { phases: readonly Phase[];
   } catch (error) {
     cancel.abort();
     await Promise.allSettled(waits.values());
-    throw (await firstFailure(waits)) ?? error;
+    throw await firstFailure(waits, [error]);
   }
   await Promise.allSettled(waits.values());
   const failure = await firstFailure(waits);
@@ -64,7 +64,7 @@ export async function stopPhases(
     if (ctx.signal.aborted) throw interrupted(`stop the phase "${phase.id}"`);
     const step = beginStep({ phase, verb: "stop", index: at + 1, total: reversed.length, listen: options.listen });
     try {
-      const outcome = await step.guard(phase.stop(ctx, step.say));
+      const outcome = await step.guard(() => phase.stop(ctx, step.say));
       if (outcome === "changed") report.changed.push(phase.id);
       step.end(outcome);
     } catch (error) {
@@ -90,9 +90,9 @@ function beginStep(details: { phase: Phase; verb: Verb; index: number; total: nu
       said = what;
     },
     end: (outcome: Outcome) => listen({ ...about, type: "end", outcome, ms: took() }),
-    async guard<T>(work: Promise<T>): Promise<T> {
+    async guard<T>(work: () => Promise<T>): Promise<T> {
       try {
-        return await work;
+        return await work();
       } catch (error) {
         listen({ ...about, type: "fail", error, ms: took() });
         throw phaseError({ phase, verb, error });
@@ -111,8 +111,9 @@ function phaseError(details: { phase: Phase; verb: Verb; error: unknown }): AppE
 }
 
 /** The failure that came first in the list, rather than an interruption that it caused elsewhere. */
-async function firstFailure(waits: ReadonlyMap<string, Promise<void>>): Promise<unknown> {
+async function firstFailure(waits: ReadonlyMap<string, Promise<void>>, others: readonly unknown[] = []): Promise<unknown> {
   const settled = await Promise.allSettled(waits.values());
-  const reasons = settled.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  const failed = settled.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  const reasons = [...failed, ...others];
   return reasons.find((reason) => !(reason instanceof InterruptedError)) ?? reasons[0];
 }
