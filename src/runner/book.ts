@@ -20,7 +20,8 @@ export type PhaseNotes = Record<string, PhaseNote>;
 /** Reads the notes; a missing or broken file is an empty one. */
 export function readNotes(file: string): PhaseNotes {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as PhaseNotes;
+    const found: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return typeof found === "object" && found !== null ? (found as PhaseNotes) : {};
   } catch {
     return {};
   }
