@@ -54,8 +54,8 @@ export async function run(
   }
   const [stdout, stderr] = await output;
   if (exitCode !== 0 && (options.check ?? true)) {
-    const output = lastLines(stderr.trim() || stdout.trim());
-    throw new AppError(`Command "${pretty(argv)}" failed with exit code ${exitCode}${output ? `: ${output}` : ""}`);
+    const words = lastLines(stderr.trim() || stdout.trim());
+    throw new AppError(`Command "${pretty(argv)}" failed with exit code ${exitCode}${words ? `: ${words}` : ""}`);
   }
   return { stdout, stderr, exitCode };
 }
