@@ -1,7 +1,7 @@
 import { AppError } from "../src/errors.ts";
 import { ensureAll } from "../src/host/host.ts";
 import { removePodContainers } from "../src/host/kinds/claims.ts";
-import type { UnitFound } from "../src/host/kinds/unit.ts";
+import { readUnit, type UnitFound } from "../src/host/kinds/unit.ts";
 import { paths } from "../src/paths.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { stateOf } from "../src/runner/phase.ts";
@@ -19,9 +19,11 @@ export const dockerStart: Phase = {
   roles: ["master", "worker"],
   async start(ctx) {
     const { host } = ctx;
+    const ran = !host.detached && (await readUnit(host, UNIT)).active;
     const outcome = await ensureAll(host, [{ kind: "unit", name: UNIT, active: true, enabled: true }]);
     if (host.detached || !(await host.exists(RESTART_MARKER))) return outcome;
-    if (outcome === "unchanged") await host.run(["systemctl", "restart", UNIT], { timeoutMs: 120_000 });
+    // One that was started just now has read its settings; one that was only enabled has not.
+    if (ran) await host.run(["systemctl", "restart", UNIT], { timeoutMs: 120_000 });
     await host.ensure({ kind: "absent", path: RESTART_MARKER });
     return "changed";
   },

@@ -28,11 +28,20 @@ export interface UnitFound {
   stale: boolean;
 }
 
-/** Asks systemd about a unit, in one call. */
+/** How long a unit may be on its way before it is taken as it is, in milliseconds. */
+const JOB_DEADLINE_MS = 60_000;
+
+/**
+ * Asks systemd about a unit. One that is on its way, perhaps by a restart that a killed run began, is waited for: what it
+ * is in between must not be taken for what it was before us.
+ */
 export async function readUnit(machine: Pick<Machine, "run">, name: string): Promise<UnitFound> {
-  const properties = "--property=ActiveState,UnitFileState,MainPID,NeedDaemonReload";
-  const { stdout } = await machine.run(["systemctl", "show", name, properties], { timeoutMs: 10_000 });
-  const fields = new Map(stdout.split("\n").map((line) => line.split("=", 2) as [string, string]));
+  const end = performance.now() + JOB_DEADLINE_MS;
+  let fields = await showUnit(machine, name);
+  while (fields.get("Job") && performance.now() < end) {
+    await Bun.sleep(50);
+    fields = await showUnit(machine, name);
+  }
   const state = fields.get("ActiveState") ?? "unknown";
   return {
     active: state === "active" || state === "reloading",
@@ -41,6 +50,12 @@ export async function readUnit(machine: Pick<Machine, "run">, name: string): Pro
     inputs: await inputsOf(fields.get("MainPID") ?? "0"),
     stale: fields.get("NeedDaemonReload") === "yes",
   };
+}
+
+async function showUnit(machine: Pick<Machine, "run">, name: string): Promise<Map<string, string>> {
+  const properties = "--property=ActiveState,UnitFileState,MainPID,NeedDaemonReload,Job";
+  const { stdout } = await machine.run(["systemctl", "show", name, properties], { timeoutMs: 10_000 });
+  return new Map(stdout.split("\n").map((line) => line.split("=", 2) as [string, string]));
 }
 
 async function inputsOf(pid: string): Promise<string> {
