@@ -92,7 +92,7 @@ export function parseIndex(text: string, from: string): BundleIndex {
   } catch {
     throw fail("it is not JSON; the file may be cut off");
   }
-  if (index.format !== INDEX_FORMAT) throw fail(`its format is ${index.format}; expected ${INDEX_FORMAT}`);
+  if (index?.format !== INDEX_FORMAT) throw fail(`its format is ${index?.format}; expected ${INDEX_FORMAT}`);
   if (!Array.isArray(index.entries)) throw fail("it has no list of entries");
   const seen = new Set<string>();
   for (const entry of index.entries) {
@@ -107,9 +107,10 @@ export function parseIndex(text: string, from: string): BundleIndex {
 
 function entryProblem(entry: BundleEntry): string | undefined {
   if (!["binary", "cni", "image"].includes(entry?.kind)) return `kind is "${entry?.kind}"; expected binary, cni or image`;
-  if (!/^[a-z0-9][a-z0-9._-]*$/.test(entry.name)) return "name has other characters than a-z, 0-9, dot and dash";
+  if (typeof entry.name !== "string" || !/^[a-z0-9][a-z0-9._-]*$/.test(entry.name)) return "name has other characters than a-z, 0-9, dot and dash";
   if (!/^[0-9a-f]{64}$/.test(entry.sha256)) return `sha256 is "${entry.sha256}"; expected 64 hex digits`;
   if (!Number.isSafeInteger(entry.size) || entry.size < 0) return `size is ${entry.size}; expected bytes`;
+  if (typeof entry.path !== "string" || entry.path === "") return `path is "${entry.path}"; expected a file of the bundle`;
   if (isAbsolute(entry.path) || normalize(entry.path).startsWith("..")) return `path "${entry.path}" leads out of the bundle`;
   if (entry.kind !== "image") return undefined;
   if (!/^sha256:[0-9a-f]{64}$/.test(entry.imageId)) return `imageId is "${entry.imageId}"; expected sha256:…`;
