@@ -117,13 +117,19 @@ async function loadArchive(options: { socket: string; archive: string; signal?: 
       ...(signal && { signal }),
     });
     const text = await response.text();
-    const failure = /"error":"([^"]*)"/.exec(text)?.[1];
+    const failure = loadFailure(text);
     if (response.ok && !failure) return;
     throw new AppError(`Cannot load the image archive "${archive}": Docker says: ${failure ?? text.trim()}`);
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw engineError({ action: `load the image archive "${archive}"`, socket, error });
   }
+}
+
+/** The engine answers with 200 and a line of JSON for each step; a failure is one of the lines. */
+function loadFailure(text: string): string | undefined {
+  const quoted = /"error":("(?:[^"\\]|\\.)*")/.exec(text)?.[1];
+  return quoted === undefined ? undefined : (JSON.parse(quoted) as string);
 }
 
 async function inspectContainer(client: Client, name: string): Promise<ContainerState> {
