@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { stringify } from "yaml";
 import type { Ctx } from "../src/ctx.ts";
 import { sha256 } from "../src/host/hash.ts";
@@ -20,7 +21,7 @@ export const kubeletConfigureStart: Phase = {
   id: "080-kubelet-configure-start",
   title: "Configure and start kubelet",
   roles: ["master", "worker"],
-  needs: ["045-docker-start"],
+  needs: ["030-prepare-kube-configs", "048-load-images", "060-network-configure", "065-cni-configure", "075-misc-scripts"],
   async start(ctx) {
     const config = await kubeletConfig(ctx);
     const inputs = await kubeletInputs(ctx, config);
@@ -29,6 +30,7 @@ export const kubeletConfigureStart: Phase = {
       ...programs(ctx),
       { kind: "file", path: `${ctx.paths.configs}/kubelet.yaml`, content: config, mode: 0o600 },
       ...(ctx.config.role === "master" ? await controlPlane(ctx) : []),
+      { kind: "dir", path: dirname(ctx.paths.kubeletUnit), mode: 0o755 },
       { kind: "file", path: ctx.paths.kubeletUnit, content: unitText(ctx, inputs), mode: 0o600 },
       { kind: "unit", name: UNIT, active: true, enabled: true, inputs },
     ]);

@@ -12,7 +12,7 @@ export const kubeProxyStart: Phase = {
   id: "090-kube-proxy-start",
   title: "Configure and start kube-proxy",
   roles: ["master", "worker"],
-  needs: ["045-docker-start"],
+  needs: ["030-prepare-kube-configs", "048-load-images", "060-network-configure"],
   async start(ctx) {
     const { host, paths } = ctx;
     const content = stringify(kubeProxyConfiguration(ctx, { conntrackWritable: canWrite("/proc/sys/net/netfilter/nf_conntrack_max") }));
@@ -21,6 +21,7 @@ export const kubeProxyStart: Phase = {
     const hasModules = canRead("/lib/modules");
     return await ensureAll(host, [
       // A bind mount of a file that is not there would make a directory of it.
+      { kind: "dir", path: "/run", mode: 0o755 },
       { kind: "file", path: "/run/xtables.lock", content: "", mode: 0o600 },
       { kind: "file", path: `${paths.configs}/kube-proxy.yaml`, content, mode: 0o600 },
       { kind: "container", name: "proxy", spec: kubeProxyContainer(ctx, { inputs, hasModules }) },
