@@ -26,6 +26,7 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   if (options.root === "/" && process.getuid?.() !== 0) throw new AppError("Cannot reset: expected to run as root", { hint: "run it with sudo" });
   using _lock = options.root === "/" ? takeLock(paths.lock, "nodelet reset") : undefined;
   if (!journal.exists) {
+    await removeLock(machine);
     showResult(io, { format: options.output, result: { undone: 0, failures: [] }, table: "Nothing to undo: this host is not a node.\n" });
     return ExitCode.ok;
   }
@@ -45,8 +46,7 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
     });
   }
   journal.discard();
-  // The last trace of ours. Whoever takes the lock from now on makes a new file.
-  if (machine.root === "/") await rm(paths.lock, { force: true });
+  await removeLock(machine);
   const ms = Math.round(performance.now() - begun);
   showResult(io, {
     format: options.output,
@@ -54,6 +54,11 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
     table: `Undid ${report.undone} changes in ${duration(ms)}; this host is no node any more.\n`,
   });
   return ExitCode.ok;
+}
+
+/** The last trace of ours. Whoever takes the lock from now on makes a new file. */
+async function removeLock(machine: Machine): Promise<void> {
+  if (machine.root === "/") await rm(paths.lock, { force: true });
 }
 
 function confirm(io: Io, options: ResetOptions): void {
