@@ -22,8 +22,9 @@ const NOISE = [
   "/run/lock",
   "/run/log",
   "/run/docker.pid",
-  // Made by iptables itself, at its first use.
+  // Made by iptables and by mount themselves, at their first use.
   "/run/xtables.lock",
+  "/run/mount",
   "/srv/stack",
 ];
 
@@ -50,8 +51,10 @@ systemctl list-units --failed --plain --no-legend | awk '{print "failed unit", $
 systemctl list-unit-files --no-legend | awk '{print "unit file", $1, $2}'
 sysctl -a 2>/dev/null | grep -vE '${VOLATILE}' | sed 's/^/sysctl /'
 for name in all default lo eth0 docker0; do sysctl -a 2>/dev/null --pattern "net.ipv4.conf.$name\\." | sed 's/^/sysctl /'; done
+# Without counters; a table that was never used is one whose built-in chains accept everything.
 for family in iptables ip6tables; do
-  $family-save | grep -v '^#' | sed "s/\\[[0-9]*:[0-9]*\\]//; s/^/$family /"
+  $family-save | sed 's/\\[[0-9]*:[0-9]*\\]//' | awk -v family=$family '
+    /^#/ || /^COMMIT/ || /^:[A-Z]+ ACCEPT/ { next } /^\\*/ { table = $0; next } { print family, table, $0 }'
 done
 ip -o link | sed 's/^[0-9]*: //; s/@if[0-9]*//' | awk '{print "link", $1, $2, $3, $4, $5}'
 ip -o addr show scope global | awk '{print "address", $2, $3, $4}'

@@ -1,0 +1,123 @@
+// `nodelet reset` puts back what it found, whatever happened before.
+import { describe, expect } from "bun:test";
+import { initNode, story, type TestNode, waitUntil } from "../lab/harness.ts";
+import { diff, snapshot } from "../lab/snapshot.ts";
+
+const NOTHING = { exitCode: 0, stdout: "Nothing to undo: this host is not a node.\n", stderr: "" };
+const UNDONE = {
+  exitCode: 0,
+  stdout: expect.stringMatching(/^Undid \d+ changes in .+; this host is no node any more\.\n$/),
+  stderr: "",
+};
+
+const reset = (node: TestNode) => node.nodelet(["reset", "--yes"]);
+const dockerPid = (node: TestNode) => node.sh("systemctl show docker --property=MainPID");
+
+/** Makes the host a node until a phase begins, and pulls the program's plug there. */
+async function halfInit(node: TestNode, phase: string): Promise<void> {
+  const running = await node.spawnNodelet(["init", "--bundle", "/srv/stack", "--verbose"]);
+  for await (const { text } of running.lines) {
+    if (!text.includes(`phase ${phase} start: begin`)) continue;
+    await running.kill();
+    break;
+  }
+  expect(await running.exited).toBe(137);
+}
+
+describe("reset of a fresh host", () => {
+  const { step } = story({ name: "e2e-reset", ip: "10.88.0.102" }, async (node) => {
+    // What the engine and the kernel make at their first use is there before the first look.
+    await node.sh("iptables -t nat -L >/dev/null; ip6tables -t nat -L >/dev/null");
+  });
+
+  step("has nothing to undo where nodelet never was", async (node) => {
+    expect(await reset(node)).toEqual(NOTHING);
+  });
+
+  for (const cycle of [1, 2, 3]) {
+    step(`leaves nothing behind after init, cycle ${cycle}`, async (node) => {
+      const before = await snapshot(node.host);
+      await initNode(node);
+      expect(diff(before, await snapshot(node.host)).length).toBeGreaterThan(100);
+      expect(await reset(node)).toEqual(UNDONE);
+      expect(diff(before, await snapshot(node.host))).toEqual([]);
+      expect(await reset(node)).toEqual(NOTHING);
+    });
+  }
+
+  step("asks first, and does nothing without an answer", async (node) => {
+    const before = await snapshot(node.host);
+    await halfInit(node, "055-etcd-run");
+    const half = await snapshot(node.host);
+    const plan = await node.nodelet(["reset", "--dry-run", "-o", "json"]);
+    expect(plan).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(JSON.parse(plan.stdout).plan).toContainEqual({ kind: "dir", key: "/etc/pf9/kube.d" });
+    const asked = await node.nodelet(["reset"]);
+    expect(asked).toMatchObject({
+      exitCode: 2,
+      stdout: "",
+      stderr: expect.stringContaining("expected --yes"),
+    });
+    expect(diff(half, await snapshot(node.host)).filter((line) => !/etcd|nodelet\.lock/.test(line))).toEqual(
+      [],
+    );
+    expect(await reset(node)).toEqual(UNDONE);
+    expect(diff(before, await snapshot(node.host))).toEqual([]);
+  });
+
+  for (const phase of ["048-load-images", "080-kubelet-configure-start", "100-wait-for-k8s-services"]) {
+    step(`leaves nothing behind after an init that was killed in ${phase}`, async (node) => {
+      const before = await snapshot(node.host);
+      await halfInit(node, phase);
+      expect(await reset(node)).toEqual(UNDONE);
+      expect(diff(before, await snapshot(node.host))).toEqual([]);
+    });
+  }
+
+  step("works when Docker was stopped meanwhile", async (node) => {
+    const before = await snapshot(node.host);
+    await initNode(node);
+    await node.sh("systemctl stop docker.socket docker.service");
+    expect(await reset(node)).toEqual(UNDONE);
+    expect(diff(before, await snapshot(node.host))).toEqual([]);
+  });
+});
+
+describe("reset of a host that had a life before", () => {
+  const FOREIGN = "foreign";
+  const { step } = story({ name: "e2e-reset-lived", ip: "10.88.0.103" }, async (node) => {
+    await node.sh(`
+      jq '. + {"log-opts": {"max-size": "3m", "labels": "a"}, "log-driver": "json-file", "live-restore": true}' /etc/docker/daemon.json >/tmp/d
+      install -m 640 /tmp/d /etc/docker/daemon.json; rm /tmp/d; systemctl restart docker
+      mkdir -p -m 711 /etc/cni/net.d; echo '{"cniVersion": "0.4.0", "name": "foreign", "plugins": [{"type": "loopback"}]}' >/etc/cni/net.d/99-foreign.conflist
+      sysctl -q -w net.ipv4.ip_forward=0 net.ipv4.conf.all.route_localnet=0 vm.overcommit_memory=2
+      iptables -N FOREIGN; iptables -I INPUT -j FOREIGN; iptables -A FOREIGN -p tcp --dport 9 -j DROP
+      tar -C /srv/stack -cf - images/pause.tar | tar -xOf - | docker load -q
+      docker run -d --name ${FOREIGN} --restart=always --network none -v kept:/data $(docker images -q)`);
+  });
+
+  step("puts all of it back, and the foreign container runs through all of it", async (node) => {
+    const before = await snapshot(node.host);
+    const pid = await node.sh(`docker inspect -f '{{.State.Pid}}' ${FOREIGN}`);
+    await initNode(node);
+    const merged = JSON.parse(await node.sh("cat /etc/docker/daemon.json"));
+    expect(merged["log-opts"]).toEqual({ "max-size": "3m", "max-file": "10", labels: "a" });
+    expect(await node.sh("sysctl -n net.ipv4.ip_forward vm.overcommit_memory")).toBe("1\n1");
+    expect(await reset(node)).toEqual(UNDONE);
+    expect(diff(before, await snapshot(node.host))).toEqual([]);
+    expect(await node.sh(`docker inspect -f '{{.State.Pid}}' ${FOREIGN}`)).toBe(pid);
+  });
+
+  step("puts a Docker that was off to rest again", async (node) => {
+    await node.sh(`docker rm -f ${FOREIGN}; systemctl disable --now -q docker.socket docker.service`);
+    const before = await snapshot(node.host);
+    await initNode(node);
+    await waitUntil(async () => (await dockerPid(node)) !== "MainPID=0", {
+      what: "Docker running",
+      deadlineMs: 5_000,
+    });
+    expect(await reset(node)).toEqual(UNDONE);
+    expect(diff(before, await snapshot(node.host))).toEqual([]);
+    expect(await dockerPid(node)).toBe("MainPID=0");
+  });
+});
