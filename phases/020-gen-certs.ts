@@ -10,19 +10,20 @@ export const genCerts: Phase = {
   id: "020-gen-certs",
   title: "Generate certs / Send signing request to CA",
   roles: ["master", "worker"],
+  needs: [],
   async start(ctx) {
     const { outcome } = await ensurePki(ctx.host, pkiOptions(ctx));
     return outcome;
   },
-  // The authorities stay: they are the cluster's identity, and what they signed elsewhere must not lose its root.
-  stop: (ctx) =>
-    ensureAll(
-      ctx.host,
-      certificates.flatMap(({ path }) => [
-        { kind: "absent", path: `${ctx.paths.certs}/${path}.crt` } as const,
-        { kind: "absent", path: `${ctx.paths.certs}/${path}.key` } as const,
-      ]),
-    ),
+  // The authorities stay: they are the cluster's identity, and what they signed elsewhere must not lose its root. A
+  // certificate stays too where its authority's key is elsewhere: this node could not have it issued again.
+  async stop({ host, paths }) {
+    const leaves = await Promise.all(
+      certificates.map(async ({ path, ca }) => ((await host.exists(`${paths.certs}/${ca}.key`)) ? [path] : [])),
+    );
+    const files = leaves.flat().flatMap((path) => [`${paths.certs}/${path}.crt`, `${paths.certs}/${path}.key`]);
+    return await ensureAll(host, files.map((path) => ({ kind: "absent", path }) as const));
+  },
   async status(ctx) {
     const bad = (await listCertificates(ctx.host, pkiOptions(ctx))).filter(
       (one) => one.status !== "ok" && one.status !== "expiring",

@@ -24,6 +24,7 @@ export const prepareKubeConfigs: Phase = {
   id: "030-prepare-kube-configs",
   title: "Prepare configuration",
   roles: ["master", "worker"],
+  needs: ["020-gen-certs"],
   async start(ctx) {
     const { host, paths } = ctx;
     const master = ctx.config.role === "master";

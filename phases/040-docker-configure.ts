@@ -11,6 +11,7 @@ export const dockerConfigure: Phase = {
   id: "040-docker-configure",
   title: "Configure Docker",
   roles: ["master", "worker"],
+  needs: [],
   async start(ctx) {
     const { host, paths } = ctx;
     const before = parseSettings(await host.read(paths.daemonJson), paths.daemonJson);

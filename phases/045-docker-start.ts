@@ -17,6 +17,7 @@ export const dockerStart: Phase = {
   id: "045-docker-start",
   title: "Start Docker",
   roles: ["master", "worker"],
+  needs: ["040-docker-configure"],
   async start(ctx) {
     const { host } = ctx;
     const ran = !host.detached && (await readUnit(host, UNIT)).active;

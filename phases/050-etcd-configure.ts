@@ -6,6 +6,7 @@ export const etcdConfigure: Phase = {
   id: "050-etcd-configure",
   title: "Configure etcd",
   roles: ["master"],
+  needs: [],
   start: (ctx) =>
     ensureAll(ctx.host, [
       { kind: "tree", path: ctx.config.etcdDataDir },

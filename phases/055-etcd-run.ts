@@ -10,7 +10,7 @@ export const etcdRun: Phase = {
   id: "055-etcd-run",
   title: "Start etcd",
   roles: ["master"],
-  needs: ["045-docker-start"],
+  needs: ["020-gen-certs", "048-load-images", "050-etcd-configure"],
   start: (ctx) => ctx.host.ensure({ kind: "container", name: "etcd", spec: etcdContainer(ctx) }),
   async ready(ctx, say) {
     if (ctx.host.detached) return;

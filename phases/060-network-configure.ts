@@ -26,6 +26,7 @@ export const networkConfigure: Phase = {
   id: "060-network-configure",
   title: "Network configuration",
   roles: ["master", "worker"],
+  needs: [],
   start: ({ host }) =>
     ensureAll(host, [
       // kube-proxy, the kubelet and the plugins make these; undo removes them.

@@ -11,6 +11,7 @@ export const cniConfigure: Phase = {
   id: "065-cni-configure",
   title: "Configure CNI plugin",
   roles: ["master", "worker"],
+  needs: [],
   start: (ctx) => ensureAll(ctx.host, wanted(ctx)),
   stop: ({ host, paths }) => host.ensure({ kind: "absent", path: `${paths.cniConfDir}/${CONFLIST}` }),
 };

@@ -26,6 +26,7 @@ export const miscScripts: Phase = {
   id: "075-misc-scripts",
   title: "Miscellaneous scripts and checks",
   roles: ["master", "worker"],
+  needs: [],
   async start(ctx) {
     await checkSwap(ctx);
     return await ensureAll(ctx.host, [

@@ -18,7 +18,7 @@ export const waitForK8sServices: Phase = {
   id: "100-wait-for-k8s-services",
   title: "Wait for k8s services and network to be up",
   roles: ["master", "worker"],
-  needs: ["055-etcd-run"],
+  needs: ["055-etcd-run", "080-kubelet-configure-start"],
   // An administrator's request that is answered is enough for the phases that follow. The API server says that it is ready
   // more than a second later, when it has made its own roles; it and the other components are waited for beside them.
   async start(ctx) {

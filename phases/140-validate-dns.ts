@@ -14,7 +14,6 @@ export const validateDns: Phase = {
   id: "140-validate-dns",
   title: "Validate k8s DNS",
   roles: ["master"],
-  needs: ["100-wait-for-k8s-services"],
   async start(ctx) {
     if (ctx.host.detached) return "unchanged";
     const objects = corednsObjects({

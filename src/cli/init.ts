@@ -100,7 +100,16 @@ async function startAll(io: Io, run: { session: Session; options: InitOptions; b
   const report = await startPhases(session.ctx, { phases: session.phases, listen }).finally(shown.clear);
   const { node } = session.ctx;
   const ms = Math.round(performance.now() - begun);
-  const result = { node: node.name, ip: node.ip, clusterId: node.clusterId, changed: report.changed, ms, phases: timings, plan: session.plan };
+  const result = {
+    node: node.name,
+    ip: node.ip,
+    clusterId: node.clusterId,
+    changed: report.changed,
+    ms,
+    peakMemoryMb: Math.round(process.resourceUsage().maxRSS / 1024),
+    phases: timings,
+    plan: session.plan,
+  };
   const table = options.dryRun || options.root !== "/" ? planText(session, options) : doneText(session, ms);
   showResult(io, { format: options.output, result, table });
   return ExitCode.ok;

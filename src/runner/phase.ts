@@ -19,8 +19,9 @@ export type Say = (what: string) => void;
  * stopped --start--> started --ready--> running --stop--> stopped
  * ```
  *
- * `start` is run in the order of the list, one phase at a time. `ready` waits until what was started works, while later
- * phases start; a phase that cannot begin before that names the phase it waits for in `needs`.
+ * A phase starts when every phase before it in the list has started. Where that would only waste time, it names in
+ * `needs` what it waits for, and starts as soon as those are ready, beside the others. `ready` waits until what was
+ * started works.
  */
 export interface Phase {
   /** `NNN-name`, as its file is called. */
@@ -28,7 +29,7 @@ export interface Phase {
   /** The phase's own words, for the operator. */
   readonly title: string;
   readonly roles: readonly ("master" | "worker")[];
-  /** Ids of phases that must be ready, not only started, before this one starts. */
+  /** Ids of earlier phases: this one starts as soon as they are ready. All earlier ones, started, when absent. */
   readonly needs?: readonly string[];
   /** Left out of a stop that does not go down to the first phase. */
   readonly onlyFullStop?: boolean;

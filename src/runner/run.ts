@@ -14,8 +14,9 @@ export interface RunReport {
 }
 
 /**
- * Starts phases in order. One phase starts at a time; their waits overlap. The first failure ends the run and cancels
- * the waits; what was started stays, and the next run goes on from there.
+ * Starts phases: each as soon as what it needs is there, in the order of the list where nothing says otherwise. The
+ * first failure begins no further phase and cancels the waits; what was started stays, and the next run goes on from
+ * there.
  *
  * @throws AppError naming the phase; InterruptedError after the signal of the context, when no phase is half started
  */
@@ -24,26 +25,28 @@ export async function startPhases(ctx: Ctx, options: { phases: readonly Phase[];
   const cancel = new AbortController();
   const inner: Ctx = { ...ctx, signal: AbortSignal.any([ctx.signal, cancel.signal]) };
   const report: RunReport = { changed: [], failures: [] };
-  const waits = new Map<string, Promise<void>>();
-  try {
-    for (const [at, phase] of phases.entries()) {
-      await Promise.all((phase.needs ?? []).map((id) => waits.get(id)));
+  const started: Promise<unknown>[] = [];
+  const ready = new Map<string, Promise<void>>();
+  for (const [at, phase] of phases.entries()) {
+    const step = stepOf({ phase, verb: "start", index: at + 1, total: phases.length, listen });
+    const needed = phase.needs ? phase.needs.map((id) => ready.get(id)) : [...started];
+    const start = Promise.all(needed).then(async () => {
       if (inner.signal.aborted) throw interrupted(`start the phase "${phase.id}"`);
-      const step = beginStep({ phase, verb: "start", index: at + 1, total: phases.length, listen });
+      step.begin();
       const outcome = await step.guard(() => phase.start(inner));
       if (outcome === "changed") report.changed.push(phase.id);
-      const wait = step.guard(async () => await phase.ready?.(inner, step.say)).then(() => step.end(outcome));
-      // Seen at the end, or by the phase that needs it; a failure ends the other waits.
-      wait.catch(() => cancel.abort());
-      waits.set(phase.id, wait);
-    }
-  } catch (error) {
-    cancel.abort();
-    await Promise.allSettled(waits.values());
-    throw await firstFailure(waits, [error]);
+      return outcome;
+    });
+    const wait = start.then(async (outcome) => {
+      await step.guard(async () => await phase.ready?.(inner, step.say));
+      step.end(outcome);
+    });
+    // Seen at the end, or by the phase that needs it.
+    wait.catch(() => cancel.abort());
+    started.push(start);
+    ready.set(phase.id, wait);
   }
-  await Promise.allSettled(waits.values());
-  const failure = await firstFailure(waits);
+  const failure = await firstFailure([...ready.values()]);
   if (failure) throw failure;
   return report;
 }
@@ -62,7 +65,8 @@ export async function stopPhases(
   const reversed = options.phases.toReversed();
   for (const [at, phase] of reversed.entries()) {
     if (ctx.signal.aborted) throw interrupted(`stop the phase "${phase.id}"`);
-    const step = beginStep({ phase, verb: "stop", index: at + 1, total: reversed.length, listen: options.listen });
+    const step = stepOf({ phase, verb: "stop", index: at + 1, total: reversed.length, listen: options.listen });
+    step.begin();
     try {
       const outcome = await step.guard(() => phase.stop(ctx, step.say));
       if (outcome === "changed") report.changed.push(phase.id);
@@ -76,14 +80,17 @@ export async function stopPhases(
 }
 
 /** A phase in progress: tells the listener of its begin, its words, its end or its failure. */
-function beginStep(details: { phase: Phase; verb: Verb; index: number; total: number; listen: Listener }) {
+function stepOf(details: { phase: Phase; verb: Verb; index: number; total: number; listen: Listener }) {
   const { listen, ...about } = details;
   const { phase, verb } = about;
-  const begun = performance.now();
-  const took = () => performance.now() - begun;
+  let begun = 0;
   let said = "";
-  listen({ ...about, type: "begin" });
+  const took = () => performance.now() - begun;
   return {
+    begin() {
+      begun = performance.now();
+      listen({ ...about, type: "begin" });
+    },
     // A wait asks again and again; only what is new is worth a word.
     say(what: string) {
       if (what !== said) listen({ ...about, type: "say", what });
@@ -110,10 +117,9 @@ function phaseError(details: { phase: Phase; verb: Verb; error: unknown }): AppE
   });
 }
 
-/** The failure that came first in the list, rather than an interruption that it caused elsewhere. */
-async function firstFailure(waits: ReadonlyMap<string, Promise<void>>, others: readonly unknown[] = []): Promise<unknown> {
-  const settled = await Promise.allSettled(waits.values());
-  const failed = settled.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
-  const reasons = [...failed, ...others];
+/** Waits for all, and gives the failure that came first in the list, rather than an interruption that it caused. */
+async function firstFailure(waits: readonly Promise<void>[]): Promise<unknown> {
+  const settled = await Promise.allSettled(waits);
+  const reasons = settled.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
   return reasons.find((reason) => !(reason instanceof InterruptedError)) ?? reasons[0];
 }

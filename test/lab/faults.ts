@@ -14,9 +14,11 @@ const SHARED_SETTINGS = [
   "kernel.keys.root_maxbytes=25000000",
 ];
 
-/** Makes a fresh host independent of its neighbours. */
+/** Makes a fresh host independent of its neighbours, and lets the kernel make what it makes at the first look. */
 export async function settleKernel(node: TestNode): Promise<void> {
-  await node.sh(`sysctl -q -w ${SHARED_SETTINGS.join(" ")}`);
+  await node.sh(
+    `sysctl -q -w ${SHARED_SETTINGS.join(" ")}; iptables -t nat -L >/dev/null; ip6tables -t nat -L >/dev/null`,
+  );
 }
 
 /** A moment in the life of a run of nodelet. */
