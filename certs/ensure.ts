@@ -45,6 +45,23 @@ interface NewFile {
 }
 
 /**
+ * Looks whether the PKI of a node can be brought to what the list says, and changes nothing.
+ *
+ * @throws AppError as ensurePki does
+ */
+export async function checkPki(host: Host, options: PkiOptions): Promise<void> {
+  await judgePki(host, { ...options, now: options.now ?? new Date() });
+}
+
+async function judgePki(host: Host, options: PkiOptions & { now: Date; regenerate?: boolean }) {
+  const found = await readPki(host, options);
+  const bad = found.leaves.filter((leaf) => options.regenerate || leaf.judgement.reasons.length > 0);
+  refuseWithoutAuthority(found.authorities, options);
+  refuseUnsignable(bad, { ...options, authorities: found.authorities });
+  return { found, bad };
+}
+
+/**
  * Brings the PKI of a node to what the list says. What is good is kept; a certificate that is not is issued anew with
  * a new key; an authority that exists is never replaced. All keys are made, and everything is signed, before the first
  * write, and each key is written before its certificate: after a kill at any moment the next run ends at the same place.
@@ -58,10 +75,7 @@ export async function ensurePki(
   options: PkiOptions & { regenerate?: boolean },
 ): Promise<PkiResult> {
   const now = options.now ?? new Date();
-  const found = await readPki(host, { ...options, now });
-  const bad = found.leaves.filter((leaf) => options.regenerate || leaf.judgement.reasons.length > 0);
-  refuseWithoutAuthority(found.authorities, options);
-  refuseUnsignable(bad, { ...options, authorities: found.authorities });
+  const { found, bad } = await judgePki(host, { ...options, now });
   const { files, issued } = await renew({ ...found, leaves: bad }, { ...options, now });
   const outcome = await ensureAll(host, [
     ...directories(options).map((path) => ({ kind: "dir", path, mode: 0o700 }) as const),

@@ -5,7 +5,6 @@ import { createCsr } from "./csr.ts";
 import type { PkiOptions } from "./ensure.ts";
 import { generateKeys, type KeyPair, readKeyPair } from "./keys.ts";
 import { type Leaf, readLeaves } from "./leaf.ts";
-import { nameTokens, namesOf, subjectOf } from "./names.ts";
 
 /** A signing request that was written on this node. */
 export interface WrittenCsr {
@@ -32,8 +31,7 @@ export function refuseUnsignable(
 ): void {
   const external = new Set(options.authorities.filter(isExternal).map((one) => one.spec.id));
   const bad = leaves.filter((leaf) => external.has(leaf.spec.ca));
-  const [first] = bad;
-  if (!first) return;
+  if (bad.length === 0) return;
   const list = bad.map(
     ({ spec, judgement }) => `${spec.id}.crt (${judgement.reasons.join(", ") || "to be renewed"})`,
   );
@@ -42,7 +40,7 @@ export function refuseUnsignable(
     `Cannot issue certificates in "${options.dir}": ${keys.join(" and ")} ${keys.length === 1 ? "is" : "are"} not on this node; ` +
       `expected good certificates signed elsewhere, found: ${list.join("; ")}`,
     {
-      hint: `have a request for each signed by the holder of that key, made here as for the first: ${opensslCsr(first, options)}`,
+      hint: `write their requests with "nodelet certs csr", have them signed by the holder of that key, and put each certificate beside its request`,
     },
   );
 }
@@ -97,17 +95,4 @@ async function keysFor(leaves: readonly Leaf[]): Promise<Map<string, KeyPair>> {
 
 function isExternal({ certPem, keyPem }: Authority): boolean {
   return certPem !== undefined && keyPem === undefined;
-}
-
-function opensslCsr({ spec }: Leaf, { dir, params }: PkiOptions): string {
-  const subject = subjectOf(spec, params)
-    .split("\n")
-    .map((one) => `/${one}`)
-    .join("");
-  const names = nameTokens(namesOf(spec, params)).join(",");
-  const base = `${dir}/${spec.path}`;
-  return (
-    `openssl req -new -newkey rsa:2048 -nodes -keyout ${base}.key -out ${base}.csr -subj ${subject}` +
-    (names ? ` -addext subjectAltName=${names}` : "")
-  );
 }

@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { promisify } from "node:util";
 
 const BITS = 2048;
@@ -21,9 +22,18 @@ export async function generateKey(): Promise<KeyPair> {
   return { privatePem: privateKey, publicPem: publicKey };
 }
 
-/** Makes one key pair for each id, all at once. */
+/**
+ * Makes one key pair for each id. One core, and with it one thread of the pool that reading and writing files needs too,
+ * stays free for what runs beside it.
+ */
 export async function generateKeys(ids: readonly string[]): Promise<Map<string, KeyPair>> {
-  return new Map(await Promise.all(ids.map(async (id) => [id, await generateKey()] as const)));
+  const left = [...ids];
+  const pairs = new Map<string, KeyPair>();
+  const work = async () => {
+    for (let id = left.shift(); id !== undefined; id = left.shift()) pairs.set(id, await generateKey());
+  };
+  await Promise.all(Array.from({ length: Math.max(1, availableParallelism() - 1) }, work));
+  return pairs;
 }
 
 /** Takes a private key in PEM; gives the pair, or undefined when it is no key that certificates can be made for. */

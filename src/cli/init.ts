@@ -1,14 +1,15 @@
 import { stringify } from "yaml";
+import { checkPki } from "../../certs/ensure.ts";
+import { pkiOptions } from "../../certs/options.ts";
 import type { Ctx } from "../ctx.ts";
-import { ExitCode, PreflightError, UsageError } from "../errors.ts";
-import { takeLock } from "../host/lock.ts";
+import { AppError, ExitCode, type Finding, PreflightError, UsageError } from "../errors.ts";
 import { ensureAll } from "../host/host.ts";
 import type { PhaseEvent } from "../runner/events.ts";
 import { startPhases } from "../runner/run.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { renderTable, showResult } from "./io.ts";
 import { duration, progress } from "./progress.ts";
-import { type GlobalOptions, openSession, type Session } from "./session.ts";
+import { type GlobalOptions, openSession, operatorLock, type Session } from "./session.ts";
 
 /** Options of `nodelet init` beside the keys of the configuration. */
 export interface InitOptions extends GlobalOptions {
@@ -20,13 +21,7 @@ export interface InitOptions extends GlobalOptions {
 /** Makes this host the first master. @returns the exit code */
 export async function init(io: Io, { options, signal }: { options: InitOptions; signal: AbortSignal }): Promise<number> {
   const begun = performance.now();
-  const real = options.root === "/" && !options.dryRun;
-  if (real && process.getuid?.() !== 0) {
-    throw new PreflightError([
-      { code: "NotRoot", message: `Running as user ${process.getuid?.()}; expected root`, hint: "run it with sudo" },
-    ]);
-  }
-  using _lock = real ? takeLock("/run/nodelet.lock", "nodelet init") : undefined;
+  using _lock = operatorLock(options, "nodelet init");
   const session = await openSession({
     options,
     io,
@@ -52,13 +47,25 @@ async function checkHost(io: Io, { session, dryRun }: { session: Session; dryRun
     node,
     bundle,
     probe: systemProbe(host),
-    installed: session.journal.exists,
+    installed: session.recorded !== undefined,
     ...(session.recorded && { cluster: session.recorded }),
   });
+  errors.push(...(await pkiFindings(session)));
   for (const { code, message, hint } of warnings) io.err(`warning: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
   if (errors.length === 0) return;
   if (!dryRun) throw new PreflightError(errors);
   for (const { code, message, hint } of errors) io.err(`error: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+}
+
+/** Certificates that the operator put in place are judged before anything is changed, like all the rest. */
+async function pkiFindings({ ctx }: Session): Promise<Finding[]> {
+  try {
+    await checkPki(ctx.host, pkiOptions(ctx));
+    return [];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [{ code: "Certificates", message: error.message, ...(error.hint && { hint: error.hint }) }];
+  }
 }
 
 /** The first entries of the journal: the places of our own state, and what this host is from now on. */

@@ -1,5 +1,5 @@
-import { AppError, ExitCode, PreflightError } from "../errors.ts";
-import { lockHolder, takeLock } from "../host/lock.ts";
+import { AppError, ExitCode } from "../errors.ts";
+import { lockHolder } from "../host/lock.ts";
 import { paths } from "../paths.ts";
 import { placeOf } from "../host/machine.ts";
 import { readNotes } from "../runner/book.ts";
@@ -11,7 +11,7 @@ import { type PhaseStatus, statusOf } from "../runner/status.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
 import { progress } from "./progress.ts";
-import { type GlobalOptions, openSession, type Session } from "./session.ts";
+import { type GlobalOptions, openSession, operatorLock, type Session } from "./session.ts";
 
 /** Options of the `phases` commands. */
 export interface PhaseOptions extends GlobalOptions {
@@ -116,11 +116,7 @@ interface Operation extends PhaseCall {
 
 /** What the three operations share: root, the lock, a node to work on, progress, and a report. */
 async function operate(io: Io, { options, signal, verb, work }: Operation): Promise<number> {
-  const real = options.root === "/" && !options.dryRun;
-  if (real && process.getuid?.() !== 0) {
-    throw new PreflightError([{ code: "NotRoot", message: `Running as user ${process.getuid?.()}; expected root`, hint: "run it with sudo" }]);
-  }
-  using _lock = real ? takeLock(paths.lock, `nodelet phases ${verb}`) : undefined;
+  using _lock = operatorLock(options, `nodelet phases ${verb}`);
   const session = await openSession({ options, io, signal, purpose: options.dryRun ? "plan" : "change" });
   if (!session.recorded) {
     throw new AppError(`Cannot ${verb} phases: this host is not a node`, { hint: "run nodelet init first" });

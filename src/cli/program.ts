@@ -138,14 +138,21 @@ function addStatus(program: Command, all: ProgramOptions): void {
 }
 
 function addCerts(program: Command, all: ProgramOptions): void {
-  program
-    .command("certs")
-    .description("Look at this node's certificates.")
+  const { io, signal } = all;
+  const certs = program.command("certs").description("Look at this node's certificates.");
+  const module = () => import("./certs.ts");
+  certs
     .command("list")
     .description("List the certificates, how long they last, and what is wrong with them.")
     .addOption(outputOption())
     .addHelpText("after", "\nExample:\n  nodelet certs list")
-    .action(action(all, async (options) => (await import("./certs.ts")).certsList(all.io, { options, signal: all.signal })));
+    .action(action(all, async (options) => (await module()).certsList(io, { options, signal })));
+  certs
+    .command("csr")
+    .description("Write requests for the certificates that an authority elsewhere must sign. Keys stay here.")
+    .addOption(outputOption())
+    .addHelpText("after", "\nExample:\n  cp ca.crt /etc/pf9/kube.d/certs/ && nodelet certs csr")
+    .action(action(all, async (options) => (await module()).certsCsr(io, { options, signal })));
 }
 
 function addKubeconfig(program: Command, all: ProgramOptions): void {

@@ -1,14 +1,13 @@
 import { rm } from "node:fs/promises";
 import { AppError, ExitCode, UsageError } from "../errors.ts";
 import { Journal, undoAll } from "../host/journal.ts";
-import { takeLock } from "../host/lock.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { readUnit } from "../host/kinds/unit.ts";
 import { paths } from "../paths.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { renderTable, showResult } from "./io.ts";
 import { duration } from "./progress.ts";
-import { type GlobalOptions, openMachine } from "./session.ts";
+import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
 
 /** Options of `nodelet reset`. */
 export interface ResetOptions extends GlobalOptions {
@@ -23,8 +22,7 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const machine = openMachine(options.root);
   const journal = new Journal(machine);
   if (options.dryRun) return showPlan(io, { journal, options });
-  if (options.root === "/" && process.getuid?.() !== 0) throw new AppError("Cannot reset: expected to run as root", { hint: "run it with sudo" });
-  using _lock = options.root === "/" ? takeLock(paths.lock, "nodelet reset") : undefined;
+  using _lock = operatorLock(options, "nodelet reset");
   if (!journal.exists) {
     await removeLock(machine);
     showResult(io, { format: options.output, result: { undone: 0, failures: [] }, table: "Nothing to undo: this host is not a node.\n" });

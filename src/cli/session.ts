@@ -4,8 +4,9 @@ import { EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
 import type { Config } from "../config/config.ts";
 import { type Ctx, type Log, systemClock } from "../ctx.ts";
 import { dockerEngine } from "../docker/engine.ts";
-import { AppError, ConfigError } from "../errors.ts";
+import { AppError, ConfigError, PreflightError } from "../errors.ts";
 import { Journal } from "../host/journal.ts";
+import { type Lock, takeLock } from "../host/lock.ts";
 import type { Machine } from "../host/machine.ts";
 import { placeOf } from "../host/machine.ts";
 import { type PlannedChange, realHost, recordingHost } from "../host/real.ts";
@@ -56,6 +57,22 @@ export interface SessionOptions {
   flags?: Record<string, unknown>;
   /** `look` leaves no trace; `plan` is a dry run; `change` writes the journal and the log. */
   purpose: "look" | "plan" | "change";
+  /** The command needs no bundle on a host that is no node yet. */
+  withoutBundle?: boolean;
+}
+
+/**
+ * What every command needs that changes a real host: root, and the lock. Under another root, and in a dry run, neither.
+ *
+ * @throws PreflightError for another user; LockedError naming who is at work
+ */
+export function operatorLock(options: GlobalOptions & { dryRun?: boolean }, command: string): Lock | undefined {
+  if (options.root !== "/" || options.dryRun) return undefined;
+  const uid = process.getuid?.();
+  if (uid !== 0) {
+    throw new PreflightError([{ code: "NotRoot", message: `Running as user ${uid}; expected root`, hint: "run it with sudo" }]);
+  }
+  return takeLock(paths.lock, command);
 }
 
 /** The machine under a root, with its engine. */
@@ -99,7 +116,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     docker: machine.docker,
     kube: kubeClient({ host, server: node.server, certs, signal }),
     bundle: await openBundle(host, config.bundle).catch((error) => {
-      if (purpose === "look" && !recorded) return EMPTY_BUNDLE;
+      if ((purpose === "look" || options.withoutBundle) && !recorded) return EMPTY_BUNDLE;
       throw error;
     }),
     log,

@@ -82,8 +82,7 @@ describe("a node without the key of its authority", () => {
     expect([error.message, error.hint]).toEqual([
       `Cannot issue certificates in "${DIR}": "${DIR}/ca.key" is not on this node; expected good certificates signed ` +
         "elsewhere, found: admin.crt (not a PEM certificate); kubelet-server.crt (the certificate is missing)",
-      "have a request for each signed by the holder of that key, made here as for the first: openssl req -new -newkey " +
-        `rsa:2048 -nodes -keyout ${DIR}/admin.key -out ${DIR}/admin.csr -subj /O=system:masters/CN=kubernetes-admin`,
+      'write their requests with "nodelet certs csr", have them signed by the holder of that key, and put each certificate beside its request',
     ]);
     expect(await snapshot(node)).toEqual(before);
   });
