@@ -1,3 +1,4 @@
+import type { Ctx } from "../src/ctx.ts";
 import { AppError } from "../src/errors.ts";
 import { ensureAll } from "../src/host/host.ts";
 import { removePodContainers } from "../src/host/kinds/claims.ts";
@@ -11,6 +12,7 @@ import { until } from "../src/runner/wait.ts";
 export const RESTART_MARKER = `${paths.stateDir}/docker-restart-needed`;
 
 const UNIT = "docker.service";
+const SOCKET = "docker.socket";
 
 /** The container engine, running with the configuration that it has. */
 export const dockerStart: Phase = {
@@ -21,7 +23,11 @@ export const dockerStart: Phase = {
   async start(ctx) {
     const { host } = ctx;
     const ran = !host.detached && (await readUnit(host, UNIT)).active;
-    const outcome = await ensureAll(host, [{ kind: "unit", name: UNIT, active: true, enabled: true }]);
+    const outcome = await ensureAll(host, [
+      // The engine's start brings its socket up, which would outlive it unnoticed.
+      ...(!ran && (await hasSocket(ctx)) ? [{ kind: "unit", name: SOCKET, active: true } as const] : []),
+      { kind: "unit", name: UNIT, active: true, enabled: true },
+    ]);
     if (host.detached || !(await host.exists(RESTART_MARKER))) return outcome;
     // One that was started just now has read its settings; one that was only enabled has not.
     if (ran) await host.run(["systemctl", "restart", UNIT], { timeoutMs: 120_000 });
@@ -42,12 +48,18 @@ export const dockerStart: Phase = {
     const before = ctx.host.before("unit", UNIT) as UnitFound | undefined;
     if (before?.active !== false) return removed > 0 ? "changed" : "unchanged";
     return await ensureAll(ctx.host, [
-      { kind: "unit", name: "docker.socket", active: false },
+      { kind: "unit", name: SOCKET, active: false },
       { kind: "unit", name: UNIT, active: false },
     ]);
   },
   status: async (ctx) => stateOf(await ctx.docker.alive(), "Docker does not answer a ping"),
 };
+
+async function hasSocket({ host }: Ctx): Promise<boolean> {
+  if (host.detached) return false;
+  const { stdout } = await host.run(["systemctl", "show", SOCKET, "--property=LoadState"]);
+  return stdout.trim() === "LoadState=loaded";
+}
 
 function checkCgroupDriver(wanted: string, found: string): void {
   if (wanted === "auto" || wanted === found) return;

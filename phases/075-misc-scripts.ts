@@ -30,6 +30,7 @@ export const miscScripts: Phase = {
   async start(ctx) {
     await checkSwap(ctx);
     return await ensureAll(ctx.host, [
+      { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
       { kind: "file", path: SYSCTL_FILE, content: sysctlFile(sysctls), mode: 0o644 },
       ...Object.entries(sysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
       ...cloudConfig(ctx),

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { AppError, ExitCode } from "../errors.ts";
 import { lockHolder } from "../host/lock.ts";
 import { paths } from "../paths.ts";
@@ -117,10 +118,11 @@ interface Operation extends PhaseCall {
 /** What the three operations share: root, the lock, a node to work on, progress, and a report. */
 async function operate(io: Io, { options, signal, verb, work }: Operation): Promise<number> {
   using _lock = operatorLock(options, `nodelet phases ${verb}`);
-  const session = await openSession({ options, io, signal, purpose: options.dryRun ? "plan" : "change" });
-  if (!session.recorded) {
+  // Before anything that only a node has is missed, such as a bundle.
+  if (!existsSync(placeOf(openMachine(options.root), paths.cluster))) {
     throw new AppError(`Cannot ${verb} phases: this host is not a node`, { hint: "run nodelet init first" });
   }
+  const session = await openSession({ options, io, signal, purpose: options.dryRun ? "plan" : "change" });
   const shown = progress(io);
   const listen = (event: PhaseEvent) => {
     session.record(event);

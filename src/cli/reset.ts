@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { AppError, ExitCode, UsageError } from "../errors.ts";
+import { AppError, ExitCode, PreflightError, UsageError } from "../errors.ts";
 import { Journal, undoAll } from "../host/journal.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { readUnit } from "../host/kinds/unit.ts";
@@ -32,12 +32,14 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const dockerBefore = await dockerSettings(machine);
   const report = await undoAll(machine, {
     journal,
+    settle: async () => {
+      if (machine.root === "/") await settle(machine, dockerBefore);
+    },
     onStep(record, { index, total }) {
       if (io.terminal) io.err(`\r\x1b[K… [${index}/${total}] ${record.kind} ${record.key}`.slice(0, 110));
     },
   });
   if (io.terminal) io.err("\r\x1b[K");
-  if (machine.root === "/") await settle(machine, dockerBefore);
   if (report.failures.length > 0) {
     throw new AppError(`Cannot put everything back; ${report.failures.length} of ${report.undone + report.failures.length} changes remain:\n  ${report.failures.join("\n  ")}`, {
       hint: "remove the causes and run nodelet reset again; the journal was kept",

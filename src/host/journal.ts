@@ -143,23 +143,35 @@ function identity(kind: KindName, key: string): string {
 }
 
 /**
- * Puts everything back, newest first. One failure does not end it: all that can be undone is.
+ * Puts everything back, newest first. One failure does not end it: all that can be undone is. Kernel settings come last:
+ * an engine that starts anew sets some of them itself.
  *
- * @param onStep told of each thing before it is undone, with how many there are
+ * @param options `settle`: called once, between all else and the kernel settings; `onStep`: told of each thing before it
+ * is undone, with how many there are
  */
 export async function undoAll(
   machine: Machine,
-  options: { journal: Journal; onStep?: (record: JournalRecord, at: { index: number; total: number }) => void },
+  options: {
+    journal: Journal;
+    settle?: () => Promise<void>;
+    onStep?: (record: JournalRecord, at: { index: number; total: number }) => void;
+  },
 ): Promise<UndoReport> {
   const records = options.journal.records().reverse();
+  const total = records.length;
   const failures: string[] = [];
-  for (const [index, record] of records.entries()) {
-    options.onStep?.(record, { index: index + 1, total: records.length });
+  const undo = async (record: JournalRecord, index: number) => {
+    options.onStep?.(record, { index, total });
     try {
       await kinds[record.kind].restore(machine, { key: record.key, before: record.before });
     } catch (error) {
       failures.push(`${record.kind} ${record.key}: ${messageOf(error)}`);
     }
-  }
-  return { undone: records.length - failures.length, failures };
+  };
+  const isSetting = (record: JournalRecord) => record.kind === "sysctl";
+  let index = 0;
+  for (const record of records.filter((one) => !isSetting(one))) await undo(record, ++index);
+  await options.settle?.();
+  for (const record of records.filter(isSetting)) await undo(record, ++index);
+  return { undone: total - failures.length, failures };
 }

@@ -46,7 +46,8 @@ if systemctl -q is-active docker; then
   docker network ls --format 'network {{.Name}} {{.Driver}}'
   docker info --format 'engine live-restore={{.LiveRestoreEnabled}} logs={{.LoggingDriver}} cgroup={{.CgroupDriver}} runtime={{.DefaultRuntime}}'
 fi
-systemctl list-units --all --plain --no-legend 'pf9*' docker.service docker.socket containerd.service | awk '{print "unit", $1, $2, $3}'
+systemctl list-units --all --plain --no-legend 'pf9*' | awk '{print "unit", $1, $2, $3}'
+for unit in docker.service docker.socket containerd.service; do echo "unit $unit $(systemctl is-active $unit)"; done
 systemctl list-units --failed --plain --no-legend | awk '{print "failed unit", $1}'
 systemctl list-unit-files --no-legend | awk '{print "unit file", $1, $2}'
 sysctl -a 2>/dev/null | grep -vE '${VOLATILE}' | sed 's/^/sysctl /'

@@ -31,6 +31,8 @@ async function readDir(machine: Machine, path: string): Promise<DirFound> {
 
 async function topmostMissing(machine: Machine, path: string): Promise<string> {
   const parent = dirname(path);
+  // A root that is still to be made has no parent below itself.
+  if (parent === path) return path;
   const exists = await lstat(placeOf(machine, parent)).then(
     () => true,
     () => false,
