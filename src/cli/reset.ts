@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { AppError, ExitCode, PreflightError, UsageError } from "../errors.ts";
+import { AppError, ExitCode, UsageError } from "../errors.ts";
 import { Journal, undoAll } from "../host/journal.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { readUnit } from "../host/kinds/unit.ts";
