@@ -12,7 +12,7 @@ import { type PhaseStatus, statusOf } from "../runner/status.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
 import { progress } from "./progress.ts";
-import { type GlobalOptions, openSession, operatorLock, type Session } from "./session.ts";
+import { type GlobalOptions, openMachine, openSession, operatorLock, type Session } from "./session.ts";
 
 /** Options of the `phases` commands. */
 export interface PhaseOptions extends GlobalOptions {
