@@ -190,3 +190,38 @@ export class HostPool {
       process.stderr.write(`kept ${name}; remove it with: bun scripts/lab.ts rm ${name}\n`);
   }
 }
+
+/** What a refused command leaves: its words, its exit code, and the host as it was. */
+export async function expectRefusal(
+  node: TestNode,
+  refusal: { script: string; exitCode: number; stderr: string | RegExp },
+): Promise<void> {
+  const look = async () => (await snapshot(node.host)).filter((line) => !line.endsWith(" /run/nodelet.lock"));
+  const before = await look();
+  const done = await node.host.exec(["bash", "-c", refusal.script]);
+  const { exitCode, stderr } = refusal;
+  const words = typeof stderr === "string" ? stderr : expect.stringMatching(stderr);
+  expect(done).toEqual({ exitCode, stdout: "", stderr: words });
+  // The lock file is empty of meaning once its holder is gone; nothing else may be new, and no journal begun.
+  expect(diff(before, await look())).toEqual([]);
+}
+
+/** What preflight says, finding by finding. */
+export function preflightText(...findings: [code: string, message: string, hint: string][]): string {
+  const lines = findings.map(([code, message, hint]) => `  [${code}] ${message}\n    ${hint}\n`);
+  return `error: Cannot go on: ${findings.length} preflight check${findings.length === 1 ? "" : "s"} failed\n${lines.join("")}`;
+}
+
+/** Does something while the host is in a state, and takes the state away in any case. */
+export async function during(
+  node: TestNode,
+  state: { begin: string; end: string },
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await node.sh(state.begin);
+    await work();
+  } finally {
+    await node.sh(state.end);
+  }
+}
