@@ -1,6 +1,7 @@
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { networkSysctls } from "../src/preflight/needs.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
 /** Where the settings are kept for the next boot. */
@@ -11,15 +12,6 @@ const modules = [
   { name: "overlay", proof: "/sys/module/overlay" },
   { name: "br_netfilter", proof: "/proc/sys/net/bridge" },
 ] as const;
-
-/** What pods' packets need of the kernel: they are routed, and what crosses a bridge meets the firewall. */
-const sysctls = {
-  "net.ipv4.ip_forward": "1",
-  "net.bridge.bridge-nf-call-iptables": "1",
-  "net.bridge.bridge-nf-call-ip6tables": "1",
-  // kube-proxy answers node ports on loopback through it.
-  "net.ipv4.conf.all.route_localnet": "1",
-};
 
 /** Kernel modules and settings of the pod network, and claims of what the plugin will make. */
 export const networkConfigure: Phase = {
@@ -38,13 +30,13 @@ export const networkConfigure: Phase = {
       { kind: "dir", path: "/etc/modules-load.d", mode: 0o755 },
       { kind: "file", path: MODULES_FILE, content: `${modules.map(({ name }) => name).join("\n")}\n`, mode: 0o644 },
       { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
-      { kind: "file", path: SYSCTL_FILE, content: sysctlFile(sysctls), mode: 0o644 },
-      ...Object.entries(sysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
+      { kind: "file", path: SYSCTL_FILE, content: sysctlFile(networkSysctls), mode: 0o644 },
+      ...Object.entries(networkSysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
     ]),
   // The settings stay until reset: Docker's own containers need most of them too.
   stop: async () => "unchanged",
   async status(ctx) {
-    const wrong = await wrongSysctls(ctx, sysctls);
+    const wrong = await wrongSysctls(ctx, networkSysctls);
     return wrong ? { state: "failed", message: wrong } : { state: "running" };
   },
 };

@@ -2,24 +2,11 @@ import { AppError } from "../src/errors.ts";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { kubeletSysctls } from "../src/preflight/needs.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { sysctlFile, wrongSysctls } from "./060-network-configure.ts";
 
 const SYSCTL_FILE = "/etc/sysctl.d/99-pf9-kubelet.conf";
-
-/**
- * What the kubelet would set by itself; with protectKernelDefaults it only checks.
- *
- * @see https://kubernetes.io/docs/tasks/administer-cluster/kubelet-in-userns/ and kubelet's container manager
- */
-const sysctls = {
-  "vm.overcommit_memory": "1",
-  "vm.panic_on_oom": "0",
-  "kernel.panic": "10",
-  "kernel.panic_on_oops": "1",
-  "kernel.keys.root_maxkeys": "1000000",
-  "kernel.keys.root_maxbytes": "25000000",
-};
 
 /** Kernel settings of the kubelet, swap, and the cloud provider's configuration. */
 export const miscScripts: Phase = {
@@ -31,14 +18,14 @@ export const miscScripts: Phase = {
     await checkSwap(ctx);
     return await ensureAll(ctx.host, [
       { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
-      { kind: "file", path: SYSCTL_FILE, content: sysctlFile(sysctls), mode: 0o644 },
-      ...Object.entries(sysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
+      { kind: "file", path: SYSCTL_FILE, content: sysctlFile(kubeletSysctls), mode: 0o644 },
+      ...Object.entries(kubeletSysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
       ...cloudConfig(ctx),
     ]);
   },
   stop: ({ host, paths }) => host.ensure({ kind: "absent", path: `${paths.kubeDir}/cloud-config` }),
   async status(ctx) {
-    const wrong = await wrongSysctls(ctx, sysctls);
+    const wrong = await wrongSysctls(ctx, kubeletSysctls);
     return wrong ? { state: "failed", message: wrong } : { state: "running" };
   },
 };

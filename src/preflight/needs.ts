@@ -28,17 +28,33 @@ export const hostFeatures: readonly KernelFeature[] = [
   },
 ];
 
-/** Kernel settings that phases set; those of br_netfilter come with it. */
-export const hostSysctls: readonly string[] = [
-  "net.ipv4.ip_forward",
-  "net.ipv4.conf.all.route_localnet",
-  "vm.overcommit_memory",
-  "vm.panic_on_oom",
-  "kernel.panic",
-  "kernel.panic_on_oops",
-  "kernel.keys.root_maxkeys",
-  "kernel.keys.root_maxbytes",
-];
+/** What pods' packets need of the kernel: they are routed, and what crosses a bridge meets the firewall. */
+export const networkSysctls: Readonly<Record<string, string>> = {
+  "net.ipv4.ip_forward": "1",
+  "net.bridge.bridge-nf-call-iptables": "1",
+  "net.bridge.bridge-nf-call-ip6tables": "1",
+  // kube-proxy answers node ports on loopback through it.
+  "net.ipv4.conf.all.route_localnet": "1",
+};
+
+/**
+ * What the kubelet would set by itself; with protectKernelDefaults it only checks.
+ *
+ * @see setupKernelTunables in the kubelet's container manager
+ */
+export const kubeletSysctls: Readonly<Record<string, string>> = {
+  "vm.overcommit_memory": "1",
+  "vm.panic_on_oom": "0",
+  "kernel.panic": "10",
+  "kernel.panic_on_oops": "1",
+  "kernel.keys.root_maxkeys": "1000000",
+  "kernel.keys.root_maxbytes": "25000000",
+};
+
+/** Kernel settings that must be there from the start; those of br_netfilter come with the module. */
+export const hostSysctls: readonly string[] = Object.keys({ ...networkSysctls, ...kubeletSysctls }).filter(
+  (name) => !name.startsWith("net.bridge."),
+);
 
 /** A program that the host must bring. */
 export interface HostProgram {

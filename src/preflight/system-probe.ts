@@ -4,7 +4,7 @@ import { availableParallelism, networkInterfaces, release } from "node:os";
 import { dirname } from "node:path";
 import { DOCKER_SOCKET } from "../docker/engine.ts";
 import type { Host } from "../host/host.ts";
-import { lookAtEngine } from "./engine-look.ts";
+import { lookAtEngine } from "../docker/look.ts";
 import { findListeners } from "./listeners.ts";
 import type { HostProbe, ProbedAddress, ProbedUnit, Space } from "./probe.ts";
 

@@ -66,11 +66,6 @@ export const node = {
     path: true,
     about: "Directory of the bundle with images and binaries; the one in the program when not given",
   }),
-  phaseTimeoutSeconds: field(integer(10, 86400), {
-    default: 300,
-    flag: true,
-    about: "How long one phase may take",
-  }),
   drainTimeoutSeconds: field(integer(0, 86400), {
     default: 60,
     about: "How long pods get to leave the node when it stops",

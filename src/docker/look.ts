@@ -1,4 +1,4 @@
-import type { ProbedEngine } from "./probe.ts";
+import type { ProbedEngine } from "../preflight/probe.ts";
 
 /** A healthy engine answers in some 20 ms; one that is stuck must not hold up the other findings. */
 const TIMEOUT_MS = 5000;
