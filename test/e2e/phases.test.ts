@@ -3,15 +3,7 @@ import { describe, expect } from "bun:test";
 import { parse } from "yaml";
 import { initNode, story, type TestNode } from "../lab/harness.ts";
 import { whoAlone } from "../lab/objects.ts";
-
-interface Status {
-  index: number;
-  id: string;
-  title: string;
-  statusCheck: boolean;
-  status: string;
-  message: string;
-}
+import { operate, type PhaseLine, phases, wrong } from "../lab/phases.ts";
 
 const CERTS = "/etc/pf9/kube.d/certs";
 const WITHOUT_CHECK = [
@@ -22,29 +14,8 @@ const WITHOUT_CHECK = [
   "210-drain-pods",
 ];
 
-const phases = (node: TestNode, ...args: string[]) => node.nodelet(["phases", ...args]);
 const containerId = (node: TestNode, name: string) =>
   node.sh(`docker inspect -f '{{.Id}} {{.State.StartedAt}}' ${name}`);
-
-/** The phases that do not run, with what the program says of them; exit code and table agree. */
-async function wrong(node: TestNode): Promise<Record<string, string>> {
-  const done = await phases(node, "status", "-o", "json");
-  const found = (JSON.parse(done.stdout) as Status[]).filter(
-    (one) => !["running", "N/A"].includes(one.status),
-  );
-  expect({ exitCode: done.exitCode, stderr: done.stderr }).toEqual({
-    exitCode: found.length > 0 ? 1 : 0,
-    stderr: "",
-  });
-  return Object.fromEntries(found.map((one) => [one.id, `${one.status}: ${one.message}`]));
-}
-
-/** Runs an operation that must succeed. @returns the phases that it changed */
-async function operate(node: TestNode, ...args: string[]): Promise<string[]> {
-  const done = await phases(node, ...args, "-o", "json");
-  if (done.exitCode !== 0) throw new Error(`phases ${args.join(" ")}: code ${done.exitCode}: ${done.stderr}`);
-  return JSON.parse(done.stdout).changed;
-}
 
 describe("phases", () => {
   const { step } = story({ name: "e2e-phases", ip: "10.88.0.104" }, async (node) => {
@@ -67,7 +38,7 @@ describe("phases", () => {
     expect(table.stdout.split("\n")[0]).toMatch(
       /^INDEX NUMBER +FILE NAME +NAME +STATUS CHECK +PHASE STATUS +MESSAGE$/,
     );
-    const json = JSON.parse((await phases(node, "status", "-o", "json")).stdout) as Status[];
+    const json = JSON.parse((await phases(node, "status", "-o", "json")).stdout) as PhaseLine[];
     expect(parse((await phases(node, "status", "-o", "yaml")).stdout)).toEqual(json);
     expect(json.map((one) => one.index)).toEqual(json.map((_, at) => at + 1));
     expect(json.filter((one) => one.status === "N/A").map((one) => one.id)).toEqual(WITHOUT_CHECK);
