@@ -96,6 +96,10 @@ export function recordingHost(machine: Machine, plan: PlannedChange[]): Host {
     async ensure(wanted: AnyWanted): Promise<Outcome> {
       if (claims.has(wanted.kind)) return "unchanged";
       const kind = kinds[wanted.kind];
+      if (machine.root !== "/" && !fileKinds.has(wanted.kind)) {
+        plan.push({ kind: wanted.kind, key: kind.key(wanted), from: "unknown", to: detachedWords(wanted) });
+        return "unchanged";
+      }
       const before = await kind.read(machine, wanted);
       if (kind.same(before, wanted)) return "unchanged";
       if (wanted.kind === "file") written.set(wanted.path, Buffer.from(wanted.content).toString());
