@@ -19,24 +19,31 @@ describe("recordingHost()", () => {
   test("plans old and new, and changes nothing", async () => {
     await using t = await setUp();
     await t.root.write("/a", "old", 0o644);
-    await t.root.write("/proc/sys/kernel/panic", "0");
     t.machine.units.set("a.service", { active: false, enabled: false });
     const before = await t.root.snapshot();
-    const host = recordingHost(t.machine, t.plan);
-    await host.ensure(file);
-    await host.ensure({ kind: "sysctl", name: "kernel.panic", value: "10" });
+    const host = recordingHost({ ...t.machine, root: "/" }, t.plan);
+    await host.ensure({ ...file, path: t.root.place("/a") });
     await host.ensure({ kind: "unit", name: "a.service", active: true, enabled: true });
     await host.ensure({ kind: "chains", prefix: "KUBE-" });
-    expect(t.plan.map(({ kind, key }) => `${kind} ${key}`)).toEqual([
-      "file /a",
-      "sysctl kernel.panic",
-      "unit a.service",
+    expect(t.plan).toEqual([
+      {
+        kind: "file",
+        key: t.root.place("/a"),
+        from: expect.stringMatching(/^3 B, 0644/),
+        to: expect.stringMatching(/^3 B, 0600/),
+      },
+      { kind: "unit", key: "a.service", from: "inactive, not enabled", to: "active, enabled" },
     ]);
-    expect(t.plan[0]?.from).toStartWith("3 B, 0644");
-    expect(t.plan[0]?.to).toStartWith("3 B, 0600");
-    expect(t.plan[2]).toMatchObject({ from: "inactive, not enabled", to: "active, enabled" });
     expect(await t.root.snapshot()).toEqual(before);
     expect(t.machine.units.get("a.service")?.active).toBe(false);
+  });
+
+  test("under another root does not ask the running machine", async () => {
+    await using t = await setUp();
+    const host = recordingHost(t.machine, t.plan);
+    await host.ensure({ kind: "unit", name: "a.service", active: true });
+    expect(t.plan).toEqual([{ kind: "unit", key: "a.service", from: "unknown", to: "active" }]);
+    expect(t.machine.calls).toEqual([]);
   });
 
   test("says unchanged for what is as wanted", async () => {
