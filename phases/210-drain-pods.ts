@@ -21,8 +21,12 @@ export const drainPods: Phase = {
       ctx.log.warn("drain: the API server does not answer; pods are stopped where they are");
       return "unchanged";
     }
-    if (!(await ctx.kube.get(nodePath(ctx)))) return "unchanged";
-    await ctx.kube.patch(nodePath(ctx), { metadata: { annotations: { [CORDONED]: "true" } }, spec: { unschedulable: true } });
+    const node = await ctx.kube.get(nodePath(ctx));
+    if (!node) return "unchanged";
+    // A cordon of the operator is not ours to take away later, so it gets no mark.
+    if (!node.spec?.unschedulable) {
+      await ctx.kube.patch(nodePath(ctx), { metadata: { annotations: { [CORDONED]: "true" } }, spec: { unschedulable: true } });
+    }
     await until(() => evictAll(ctx), {
       action: "drain the node",
       timeoutMs: ctx.config.drainTimeoutSeconds * 1000,
