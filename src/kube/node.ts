@@ -27,8 +27,9 @@ export function wantedTaints(current: readonly NodeTaint[], { config, bundle }: 
     ...(config.role === "master" && !config.allowWorkloadsOnMaster ? [{ key: master, effect: "NoSchedule" }] : []),
     ...config.nodeTaints,
   ];
+  const again = (taint: NodeTaint, at: number) => ours.findLastIndex((own) => own.key === taint.key && own.effect === taint.effect) !== at;
   const isOurs = (taint: NodeTaint) => taint.key === master || ours.some((own) => own.key === taint.key && own.effect === taint.effect);
-  return [...current.filter((taint) => !isOurs(taint)), ...ours];
+  return [...current.filter((taint) => !isOurs(taint)), ...ours.filter((taint, at) => !again(taint, at))];
 }
 
 /** True when the node says that it is ready. */
