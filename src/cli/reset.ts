@@ -1,13 +1,19 @@
 import { rm } from "node:fs/promises";
 import { AppError, ExitCode, UsageError } from "../errors.ts";
+import { writeAtomically } from "../host/atomic.ts";
 import { Journal, undoAll } from "../host/journal.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { readUnit } from "../host/kinds/unit.ts";
+import { dockerNeed, type DockerSettings, parseDockerSettings } from "../docker/settings.ts";
+import { systemClock } from "../ctx.ts";
+import { until } from "../runner/wait.ts";
 import { paths } from "../paths.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { renderTable, showResult } from "./io.ts";
 import { duration } from "./progress.ts";
 import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
+
+const DOCKER = "docker.service";
 
 /** Options of `nodelet reset`. */
 export interface ResetOptions extends GlobalOptions {
@@ -29,7 +35,8 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
     return ExitCode.ok;
   }
   confirm(io, options);
-  const dockerBefore = await dockerSettings(machine);
+  await wakeDocker(machine, journal);
+  const dockerBefore = await dockerText(machine);
   const report = await undoAll(machine, {
     journal,
     settle: async () => {
@@ -56,6 +63,19 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   return ExitCode.ok;
 }
 
+/** Containers go on without a Docker that was stopped meanwhile; only Docker itself can remove them. */
+async function wakeDocker(machine: Machine, journal: Journal): Promise<void> {
+  const inDocker = journal.records().some(({ kind }) => kind === "container" || kind === "image" || kind === "pods");
+  if (machine.root !== "/" || !inDocker || (await machine.docker.alive())) return;
+  const { stdout } = await machine.run(["systemctl", "show", "docker.service", "--property=LoadState"]);
+  if (stdout.includes("not-found")) return;
+  await machine.run(["systemctl", "start", "docker.service"], { check: false, timeoutMs: 120_000 });
+  if (await machine.docker.alive()) return;
+  throw new AppError("Cannot reset: Docker does not answer and does not start, so what runs in it cannot be removed", {
+    hint: 'see "journalctl -u docker.service"; start Docker and run nodelet reset again',
+  });
+}
+
 /** The last trace of ours. Whoever takes the lock from now on makes a new file. */
 async function removeLock(machine: Machine): Promise<void> {
   if (machine.root === "/") await rm(paths.lock, { force: true });
@@ -68,14 +88,34 @@ function confirm(io: Io, options: ResetOptions): void {
   if (answer.trim() !== "yes") throw new UsageError(`Not reset: the answer was "${answer.trim()}"; expected yes`);
 }
 
-const dockerSettings = (machine: Machine) => Bun.file(placeOf(machine, paths.daemonJson)).text().catch(() => "");
+const dockerText = (machine: Machine) => Bun.file(placeOf(machine, paths.daemonJson)).text().catch(() => undefined);
 
 /** What no single record knows: systemd reads its files again, and Docker its settings if they changed. */
-async function settle(machine: Machine, dockerBefore: string): Promise<void> {
+async function settle(machine: Machine, ours: string | undefined): Promise<void> {
   await machine.run(["systemctl", "daemon-reload"]);
-  if ((await dockerSettings(machine)) === dockerBefore) return;
-  const docker = await readUnit(machine, "docker.service");
-  if (docker.active) await machine.run(["systemctl", "restart", "docker.service"], { timeoutMs: 120_000 });
+  const original = await dockerText(machine);
+  const settings = [ours, original].map((text) => parseDockerSettings(text, paths.daemonJson));
+  const need = dockerNeed(settings[0] ?? {}, settings[1] ?? {});
+  if (need === "nothing" || !(await readUnit(machine, DOCKER)).active) return;
+  if (need === "restart") await machine.run(["systemctl", "restart", DOCKER], { timeoutMs: 120_000 });
+  else await reload(machine, { original, settings: settings[1] ?? {} });
+}
+
+/**
+ * Live restore off again, without the restart that would end the host's own containers. A reload takes only what stands in
+ * the file, so what was not there stands in it until the engine has taken it.
+ */
+async function reload(machine: Machine, file: { original: string | undefined; settings: DockerSettings }): Promise<void> {
+  const place = placeOf(machine, paths.daemonJson);
+  const wanted = file.settings["live-restore"] === true;
+  await writeAtomically(place, JSON.stringify({ ...file.settings, "live-restore": wanted }), { mode: 0o644 });
+  await machine.run(["systemctl", "reload", DOCKER]);
+  await until(
+    async () => ((await machine.docker.info()).liveRestore === wanted ? { value: true } : { missing: "it has not taken its settings" }),
+    { action: "reload Docker", timeoutMs: 30_000, clock: systemClock, signal: new AbortController().signal, hint: "systemctl restart docker" },
+  );
+  if (file.original === undefined) await rm(place);
+  else await writeAtomically(place, file.original, { mode: 0o644 });
 }
 
 function showPlan(io: Io, { journal, options }: { journal: Journal; options: ResetOptions }): number {

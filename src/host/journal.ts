@@ -172,6 +172,10 @@ export async function undoAll(
   let index = 0;
   for (const record of records.filter((one) => !isSetting(one))) await undo(record, ++index);
   await options.settle?.();
+  // A load goes on in the engine after the program that asked for it was killed, until the engine starts anew.
+  for (const { key, before } of records.filter((one) => one.kind === "image")) {
+    await kinds.image.restore(machine, { key, before }).catch((error) => failures.push(`image ${key}: ${messageOf(error)}`));
+  }
   for (const record of records.filter(isSetting)) await undo(record, ++index);
   return { undone: total - failures.length, failures };
 }
