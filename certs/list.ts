@@ -112,6 +112,17 @@ const etcd = (path: string): CertSpec => ({
   roles: masters,
 });
 
+/** Without it the component would make itself a certificate at every start, that nobody can verify and that takes time. */
+const onLoopback = (component: string): CertSpec => ({
+  id: `${component}-server`,
+  path: `${component}-server`,
+  ca: "ca",
+  commonName: () => component,
+  usage: "server",
+  names: () => loopback,
+  roles: masters,
+});
+
 /** Every certificate of a node, apart from the authorities. */
 export const certificates: readonly CertSpec[] = [
   {
@@ -132,7 +143,9 @@ export const certificates: readonly CertSpec[] = [
   client("etcd/healthcheck-client", "kube-etcd-healthcheck-client", "etcd/ca"),
   { ...client("admin", "kubernetes-admin"), organization: "system:masters" },
   client("kube-controller-manager", "system:kube-controller-manager"),
+  onLoopback("kube-controller-manager"),
   client("kube-scheduler", "system:kube-scheduler"),
+  onLoopback("kube-scheduler"),
   { ...client("kube-proxy", "system:kube-proxy"), roles: everyNode },
   { ...kubelet("kubelet-client"), usage: "client" },
   {

@@ -1,10 +1,8 @@
-import { AppError } from "../src/errors.ts";
 import type { Ctx } from "../src/ctx.ts";
+import { dockerNeed, type DockerSettings, parseDockerSettings } from "../src/docker/settings.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { Phase } from "../src/runner/phase.ts";
-import { RESTART_MARKER } from "./045-docker-start.ts";
-
-type Settings = Record<string, unknown>;
+import { DOCKER_NEEDS } from "./045-docker-start.ts";
 
 /** Docker's daemon.json: log limits, live restore, cgroup driver; everything else in it stays as it is. */
 export const dockerConfigure: Phase = {
@@ -14,12 +12,14 @@ export const dockerConfigure: Phase = {
   needs: [],
   async start(ctx) {
     const { host, paths } = ctx;
-    const before = parseSettings(await host.read(paths.daemonJson), paths.daemonJson);
+    const before = parseDockerSettings(await host.read(paths.daemonJson), paths.daemonJson);
     const after = mergeSettings(before, ctx);
-    if (Bun.deepEquals(before, after)) return "unchanged";
+    const need = dockerNeed(before, after);
+    if (need === "nothing") return "unchanged";
+    const older = await host.read(DOCKER_NEEDS);
     return await ensureAll(host, [
-      // First the note that Docker must start anew, then the reason: a kill in between costs one restart too many.
-      { kind: "file", path: RESTART_MARKER, content: "daemon.json changed\n", mode: 0o600 },
+      // First the note of what Docker needs, then the reason: a kill in between costs one restart too many.
+      { kind: "file", path: DOCKER_NEEDS, content: older === "restart" ? older : need, mode: 0o600 },
       { kind: "dir", path: "/etc/docker", mode: 0o755 },
       { kind: "file", path: paths.daemonJson, content: `${JSON.stringify(after, null, 2)}\n`, mode: 0o644 },
     ]);
@@ -28,32 +28,20 @@ export const dockerConfigure: Phase = {
   stop: async () => "unchanged",
 };
 
-function parseSettings(text: string | undefined, path: string): Settings {
-  if (text === undefined || text.trim() === "") return {};
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (parsed !== null && typeof parsed === "object" && !Array.isArray(parsed)) return parsed as Settings;
-  } catch {
-    // Told below, with the same way out.
-  }
-  throw new AppError(`Cannot read "${path}": it is not a JSON object`, {
-    hint: "correct or remove it; Docker itself does not start with it",
-  });
-}
-
 /**
- * The settings with ours on top. What the operator has set stays where it is safe: another log driver keeps its own
- * options.
+ * The settings with ours on top. What the operator has set stays where it is safe: another log driver with its options,
+ * and limits of his own.
  */
-export function mergeSettings(before: Settings, { config }: Pick<Ctx, "config">): Settings {
-  const after: Settings = { ...before, "live-restore": config.dockerLiveRestore };
+export function mergeSettings(before: DockerSettings, { config }: Pick<Ctx, "config">): DockerSettings {
+  const after: DockerSettings = { ...before, "live-restore": config.dockerLiveRestore };
   const driver = before["log-driver"] ?? "json-file";
-  if (driver === "json-file") {
+  const options = before["log-opts"] as DockerSettings | undefined;
+  if (driver === "json-file" && options?.["max-size"] === undefined) {
     after["log-driver"] = driver;
     after["log-opts"] = {
       "max-size": config.containerLogMaxSize,
       "max-file": String(config.containerLogMaxFiles),
-      ...(before["log-opts"] as Settings | undefined),
+      ...options,
     };
   }
   if (config.dockerCgroupDriver !== "auto") {

@@ -6,10 +6,10 @@ import { readUnit, type UnitFound } from "../src/host/kinds/unit.ts";
 import { paths } from "../src/paths.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { stateOf } from "../src/runner/phase.ts";
-import { until } from "../src/runner/wait.ts";
+import { type Poll, until } from "../src/runner/wait.ts";
 
-/** There when daemon.json changed and Docker was not started anew since. */
-export const RESTART_MARKER = `${paths.stateDir}/docker-restart-needed`;
+/** Says `reload` or `restart` from when daemon.json changed until Docker has taken it. */
+export const DOCKER_NEEDS = `${paths.stateDir}/docker-needs`;
 
 const UNIT = "docker.service";
 const SOCKET = "docker.socket";
@@ -28,16 +28,17 @@ export const dockerStart: Phase = {
       ...(!ran && (await hasSocket(ctx)) ? [{ kind: "unit", name: SOCKET, active: true } as const] : []),
       { kind: "unit", name: UNIT, active: true, enabled: true },
     ]);
-    if (host.detached || !(await host.exists(RESTART_MARKER))) return outcome;
+    const need = await host.read(DOCKER_NEEDS);
+    if (host.detached || need === undefined) return outcome;
     // One that was started just now has read its settings; one that was only enabled has not.
-    if (ran) await host.run(["systemctl", "restart", UNIT], { timeoutMs: 120_000 });
-    await host.ensure({ kind: "absent", path: RESTART_MARKER });
+    if (ran) await host.run(["systemctl", need === "reload" ? "reload" : "restart", UNIT], { timeoutMs: 120_000 });
+    await host.ensure({ kind: "absent", path: DOCKER_NEEDS });
     return "changed";
   },
   async ready(ctx, say) {
     if (ctx.host.detached) return;
     await until(
-      async () => ((await ctx.docker.alive()) ? { value: true } : { missing: "Docker does not answer a ping" }),
+      () => poll(ctx),
       { action: "start Docker", timeoutMs: 60_000, clock: ctx.clock, signal: ctx.signal, say, hint: `see "journalctl -u ${UNIT}"` },
     );
     await checkCgroupDriver(ctx.config.dockerCgroupDriver, (await ctx.docker.info()).cgroupDriver);
@@ -59,6 +60,13 @@ async function hasSocket({ host }: Ctx): Promise<boolean> {
   if (host.detached) return false;
   const { stdout } = await host.run(["systemctl", "show", SOCKET, "--property=LoadState"]);
   return stdout.trim() === "LoadState=loaded";
+}
+
+/** A reload is only a signal: that the settings are taken shows in the engine's own facts. */
+async function poll({ docker, config }: Ctx): Promise<Poll<true>> {
+  if (!(await docker.alive())) return { missing: "Docker does not answer a ping" };
+  if ((await docker.info()).liveRestore !== config.dockerLiveRestore) return { missing: "Docker has not taken its settings" };
+  return { value: true };
 }
 
 function checkCgroupDriver(wanted: string, found: string): void {

@@ -1,4 +1,5 @@
 import type { Ctx } from "../src/ctx.ts";
+import { readRequired } from "../src/host/host.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
@@ -68,10 +69,11 @@ async function poll(ctx: Ctx): Promise<Poll<true>> {
   return missing.length === 0 ? { value: true } : { missing: `${missing.join(", ")} not ready` };
 }
 
-/** Both components say on loopback, to anybody, whether they are well; their certificates are made by themselves. */
+/** Both components say on loopback, to anybody, whether they are well. */
 async function componentHealthy(ctx: Ctx, port: number): Promise<boolean> {
   const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
-  return await fetch(`https://127.0.0.1:${port}/healthz`, { signal, keepalive: false, tls: { rejectUnauthorized: false } }).then(
+  const ca = await readRequired(ctx.host, `${ctx.paths.certs}/ca.crt`);
+  return await fetch(`https://127.0.0.1:${port}/healthz`, { signal, keepalive: false, tls: { ca } }).then(
     (response) => response.ok,
     () => false,
   );

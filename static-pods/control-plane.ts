@@ -173,8 +173,10 @@ function controllerManager(cp: ControlPlane): Component {
     "service-account-private-key-file": `${certs}/sa.key`,
     "service-cluster-ip-range": cp.servicesCidr,
     "terminated-pod-gc-threshold": "1000",
+    "tls-cert-file": `${certs}/kube-controller-manager-server.crt`,
     "tls-cipher-suites": CIPHERS,
     "tls-min-version": "VersionTLS12",
+    "tls-private-key-file": `${certs}/kube-controller-manager-server.key`,
     "use-service-account-credentials": "true",
     v: String(cp.verbosity),
   };
@@ -192,7 +194,7 @@ function controllerManager(cp: ControlPlane): Component {
 }
 
 function scheduler(cp: ControlPlane): Component {
-  const { kubeconfigs } = cp.places;
+  const { certs, kubeconfigs } = cp.places;
   const kubeconfig = `${kubeconfigs}/kube-scheduler.yaml`;
   const flags = {
     "authentication-kubeconfig": kubeconfig,
@@ -203,8 +205,10 @@ function scheduler(cp: ControlPlane): Component {
     "leader-elect-retry-period": "500ms",
     port: "0",
     profiling: "false",
+    "tls-cert-file": `${certs}/kube-scheduler-server.crt`,
     "tls-cipher-suites": CIPHERS,
     "tls-min-version": "VersionTLS12",
+    "tls-private-key-file": `${certs}/kube-scheduler-server.key`,
     v: String(cp.verbosity),
   };
   return component({
@@ -212,7 +216,11 @@ function scheduler(cp: ControlPlane): Component {
     image: cp.images.scheduler,
     flags: flagsOf(flags, cp.extra.scheduler),
     cpu: CPU.others,
-    mounts: [{ path: kubeconfig, type: "File", readOnly: true }],
+    mounts: [
+      { path: `${certs}/kube-scheduler-server.crt`, type: "File", readOnly: true },
+      { path: `${certs}/kube-scheduler-server.key`, type: "File", readOnly: true },
+      { path: kubeconfig, type: "File", readOnly: true },
+    ],
     probe: { httpGet: { host: "127.0.0.1", path: "/healthz", port: 10259, scheme: "HTTPS" } },
   });
 }

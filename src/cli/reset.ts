@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { AppError, ExitCode, UsageError } from "../errors.ts";
 import { writeAtomically } from "../host/atomic.ts";
 import { Journal, undoAll } from "../host/journal.ts";
@@ -108,14 +108,15 @@ async function settle(machine: Machine, ours: string | undefined): Promise<void>
 async function reload(machine: Machine, file: { original: string | undefined; settings: DockerSettings }): Promise<void> {
   const place = placeOf(machine, paths.daemonJson);
   const wanted = file.settings["live-restore"] === true;
-  await writeAtomically(place, JSON.stringify({ ...file.settings, "live-restore": wanted }), { mode: 0o644 });
+  const mode = file.original === undefined ? 0o644 : (await stat(place)).mode & 0o7777;
+  await writeAtomically(place, JSON.stringify({ ...file.settings, "live-restore": wanted }), { mode });
   await machine.run(["systemctl", "reload", DOCKER]);
   await until(
     async () => ((await machine.docker.info()).liveRestore === wanted ? { value: true } : { missing: "it has not taken its settings" }),
     { action: "reload Docker", timeoutMs: 30_000, clock: systemClock, signal: new AbortController().signal, hint: "systemctl restart docker" },
   );
   if (file.original === undefined) await rm(place);
-  else await writeAtomically(place, file.original, { mode: 0o644 });
+  else await writeAtomically(place, file.original, { mode });
 }
 
 function showPlan(io: Io, { journal, options }: { journal: Journal; options: ResetOptions }): number {

@@ -21,7 +21,7 @@ export function kubeProxyConfiguration({ config, node, paths }: Pick<Ctx, "confi
     bindAddress: node.ip,
     healthzBindAddress: "127.0.0.1:10256",
     metricsBindAddress: "127.0.0.1:10249",
-    clientConnection: { kubeconfig: `${paths.kubeconfigs}/kube-proxy.yaml` },
+    clientConnection: { kubeconfig: `${paths.kubeconfigs}/kube-proxy.yaml`, qps: 50, burst: 100 },
     clusterCIDR: config.containersCidr,
     conntrack: options.conntrackWritable ? own : foreign,
     hostnameOverride: node.name,

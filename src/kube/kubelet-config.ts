@@ -41,6 +41,9 @@ export function kubeletConfiguration({ config, node, cgroupDriver, master }: Kub
     hairpinMode: "hairpin-veth",
     healthzBindAddress: "127.0.0.1",
     healthzPort: 10248,
+    // The default of 5 requests a second holds up a node that has several pods to start at once; 50 since 1.27.
+    kubeAPIBurst: 100,
+    kubeAPIQPS: 50,
     imageGCHighThresholdPercent: 95,
     imageGCLowThresholdPercent: 90,
     // Nothing can bring a removed image back on a node without a network.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { cniConfigure } from "../../../phases/065-cni-configure.ts";
 import { dockerConfigure } from "../../../phases/040-docker-configure.ts";
-import { dockerStart, RESTART_MARKER } from "../../../phases/045-docker-start.ts";
+import { dockerStart, DOCKER_NEEDS } from "../../../phases/045-docker-start.ts";
 import { etcdConfigure } from "../../../phases/050-etcd-configure.ts";
 import { etcdRun } from "../../../phases/055-etcd-run.ts";
 import { kubeletConfigureStart } from "../../../phases/080-kubelet-configure-start.ts";
@@ -43,7 +43,7 @@ const cases: Case[] = [
   },
   {
     phase: dockerConfigure,
-    plans: [`file ${RESTART_MARKER}`, "file /etc/docker/daemon.json"],
+    plans: [`file ${DOCKER_NEEDS}`, "file /etc/docker/daemon.json"],
     broken: inTheWay("/etc/docker/daemon.json"),
     because: /Cannot read "\/etc\/docker\/daemon\.json": it is not a JSON object/,
   },
