@@ -29,11 +29,12 @@ describe("mergeSettings() of daemon.json", () => {
       "default-runtime": "nvidia",
       "log-opts": { "max-size": "1g", labels: "x" },
     };
-    expect(mergeSettings(before, configOf())).toMatchObject({
-      runtimes: before.runtimes,
-      "default-runtime": "nvidia",
-      "log-opts": { "max-size": "1g", "max-file": "10", labels: "x" },
-    });
+    expect(mergeSettings(before, configOf())).toEqual({ ...before, "live-restore": true });
+  });
+
+  test("adds limits to other options of the log", () => {
+    const merged = mergeSettings({ "log-opts": { labels: "x" } }, configOf());
+    expect(merged["log-opts"]).toEqual({ labels: "x", "max-size": "10m", "max-file": "10" });
   });
 
   test("leaves another log driver and its options alone", () => {
@@ -145,7 +146,10 @@ describe("taints and labels of the node", () => {
   });
 
   test("the master's, given by the operator as well, is there once", () => {
-    const flags = { allowWorkloadsOnMaster: "false", nodeTaints: "node-role.kubernetes.io/master=x:NoSchedule" };
+    const flags = {
+      allowWorkloadsOnMaster: "false",
+      nodeTaints: "node-role.kubernetes.io/master=x:NoSchedule",
+    };
     expect(taintsOf([], flags)).toEqual([{ ...master, value: "x" }]);
   });
 
