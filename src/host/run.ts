@@ -75,6 +75,8 @@ function start(argv: readonly string[], options: RunOptions, timeoutMs: number) 
     stderr: "pipe",
     timeout: timeoutMs,
     killSignal: "SIGKILL",
+    // Ctrl-C goes to the whole group of a terminal: what is under way must come to its end, so it has a group of its own.
+    detached: true,
     ...(options.signal && { signal: options.signal }),
   });
 }
