@@ -32,9 +32,12 @@ export async function readAuthorities(
   host: Host,
   options: { dir: string; role: PkiRole; now: Date },
 ): Promise<Authority[]> {
-  return await Promise.all(
-    authoritiesOf(options.role).map((spec) => readAuthority(host, { ...options, spec })),
-  );
+  // One after the other: of several problems the first of the list is told, not the one that is found fastest.
+  const authorities: Authority[] = [];
+  for (const spec of authoritiesOf(options.role)) {
+    authorities.push(await readAuthority(host, { ...options, spec }));
+  }
+  return authorities;
 }
 
 async function readAuthority(
