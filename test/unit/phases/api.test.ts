@@ -132,6 +132,16 @@ describe("the node's object", () => {
     expect(await labelTaintNode.status?.(w.ctx)).toEqual({ state: "running" });
   });
 
+  test("is made where the kubelet has not registered yet", async () => {
+    await using w = await world({ config: { nodeTaints: "a=b:NoSchedule" } });
+    await labelTaintNode.start(w.ctx);
+    expect(w.kube.calls[0]).toBe(`CREATE ${NODE}`);
+    const { podCIDR, taints } = w.kube.objects.get(NODE)?.spec ?? {};
+    expect(podCIDR).toBe("10.20.0.0/24");
+    expect(taints).toContainEqual({ key: "a", value: "b", effect: "NoSchedule" });
+    expect(await labelTaintNode.start(w.ctx)).toBe("unchanged");
+  });
+
   test("keeps the block it has: another one is refused with the way out", async () => {
     await using w = await world();
     addNode(w, { spec: { podCIDR: "10.20.9.0/24" } });

@@ -66,6 +66,17 @@ describe("startPhases()", () => {
     expect(heard.indexOf("end start 010-a unchanged")).toBeLessThan(heard.indexOf("begin start 030-c"));
   });
 
+  test("a phase that says what it needs does not wait for the start of others", async () => {
+    const { heard, listen } = hearing();
+    const { promise, resolve } = gate();
+    const slow = phase("020-b", { start: async () => (await promise, "unchanged") });
+    const free = phase("030-c", { needs: ["010-a"], start: async () => (resolve(), "unchanged") });
+    await startPhases(ctxWith(), { phases: [phase("010-a"), slow, free], listen });
+    expect(heard.indexOf("end start 030-c unchanged")).toBeLessThan(
+      heard.indexOf("end start 020-b unchanged"),
+    );
+  });
+
   test("a need that is not part of this run is met", async () => {
     const { listen } = hearing();
     const report = await startPhases(ctxWith(), { phases: [phase("030-c", { needs: ["010-a"] })], listen });

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import { dockerStart } from "../../../phases/045-docker-start.ts";
+import { loadImages } from "../../../phases/048-load-images.ts";
+import { etcdRun } from "../../../phases/055-etcd-run.ts";
+import { networkConfigure } from "../../../phases/060-network-configure.ts";
+import { kubeletConfigureStart } from "../../../phases/080-kubelet-configure-start.ts";
+import { kubeProxyStart } from "../../../phases/090-kube-proxy-start.ts";
+import { world } from "../../fake/ctx.ts";
+import { fakeFetch } from "../../fake/fetch.ts";
+import { furnish } from "./help.ts";
+
+/** An etcd that answers as a healthy one with these members. */
+const etcdWith = (members: object[]) => (url: string) =>
+  url.endsWith("/health") ? Response.json({ health: "true" }) : Response.json({ members });
+
+async function furnished() {
+  const w = await world();
+  await furnish(w);
+  return w;
+}
+
+describe("status of etcd", () => {
+  test.each([
+    ["a healthy member", etcdWith([{ ID: "1", name: "n1", peerURLs: [] }]), { state: "running" }],
+    [
+      "a member that has not started",
+      etcdWith([{ ID: "1", peerURLs: [] }]),
+      { state: "failed", message: '0/1 members started; "n1" is not among them' },
+    ],
+    [
+      "no leader",
+      () => Response.json({ health: "false" }),
+      { state: "failed", message: "etcd answers, but has no leader" },
+    ],
+    [
+      "no answer",
+      () => undefined,
+      { state: "failed", message: "etcd does not answer on port 2379 (ConnectionRefused)" },
+    ],
+  ])("with %s", async (_, answer, expected) => {
+    await using w = await furnished();
+    await etcdRun.start(w.ctx);
+    using _net = fakeFetch(answer as (url: string) => Response | undefined);
+    expect(await etcdRun.status?.(w.ctx)).toEqual(expected as never);
+  });
+});
+
+describe.each([
+  { phase: etcdRun, name: "etcd" },
+  { phase: kubeProxyStart, name: "proxy" },
+])("status of the container $name", ({ phase, name }) => {
+  test("that is not there is stopped, that ended is failed", async () => {
+    await using w = await furnished();
+    expect(await phase.status?.(w.ctx)).toEqual({
+      state: "stopped",
+      message: `there is no container ${name}`,
+    });
+    await phase.start(w.ctx);
+    await w.machine.docker.stop(name, 1);
+    expect(await phase.status?.(w.ctx)).toEqual({
+      state: "failed",
+      message: `the container ${name} is exited (0)`,
+    });
+  });
+});
+
+test("the kubelet: unit first, then its health", async () => {
+  await using w = await furnished();
+  expect(await kubeletConfigureStart.status?.(w.ctx)).toMatchObject({ state: "stopped" });
+  await kubeletConfigureStart.start(w.ctx);
+  {
+    using _net = fakeFetch(() => undefined);
+    expect(await kubeletConfigureStart.status?.(w.ctx)).toMatchObject({ state: "failed" });
+  }
+  using net = fakeFetch(() => new Response("ok"));
+  expect(await kubeletConfigureStart.status?.(w.ctx)).toEqual({ state: "running" });
+  expect(net.asked).toEqual(["http://127.0.0.1:10248/healthz"]);
+});
+
+test("images: each that is missing, or is another one under its name", async () => {
+  await using w = await furnished();
+  await loadImages.start(w.ctx);
+  expect(await loadImages.status?.(w.ctx)).toEqual({ state: "running" });
+  w.machine.docker.references.set("nodelet.local/etcd:v1", w.bundle.image("pause").imageId);
+  expect(await loadImages.status?.(w.ctx)).toEqual({
+    state: "failed",
+    message: "missing: nodelet.local/etcd:v1",
+  });
+});
+
+test("kernel settings: what differs, with both values", async () => {
+  await using w = await furnished();
+  expect((await networkConfigure.status?.(w.ctx))?.message).toStartWith(
+    "net.ipv4.ip_forward is 7; expected 1; ",
+  );
+});
+
+test("Docker: whether it answers", async () => {
+  await using w = await furnished();
+  expect(await dockerStart.status?.(w.ctx)).toEqual({ state: "running" });
+  w.machine.docker.up = false;
+  expect(await dockerStart.status?.(w.ctx)).toMatchObject({ state: "stopped" });
+});
