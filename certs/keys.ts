@@ -23,8 +23,8 @@ export async function generateKey(): Promise<KeyPair> {
 }
 
 /**
- * Makes one key pair for each id. One core, and with it one thread of the pool that reading and writing files needs too,
- * stays free for what runs beside it.
+ * Makes one key pair for each id, on as many threads as there are cores. Never more at once than that: the same threads
+ * read and write the files of what runs beside it.
  */
 export async function generateKeys(ids: readonly string[]): Promise<Map<string, KeyPair>> {
   const left = [...ids];
@@ -32,7 +32,7 @@ export async function generateKeys(ids: readonly string[]): Promise<Map<string, 
   const work = async () => {
     for (let id = left.shift(); id !== undefined; id = left.shift()) pairs.set(id, await generateKey());
   };
-  await Promise.all(Array.from({ length: Math.max(1, availableParallelism() - 1) }, work));
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
   return pairs;
 }
 

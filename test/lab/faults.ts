@@ -44,16 +44,20 @@ export interface Signalled {
 type Target = "process" | "group";
 
 /**
- * Runs in the host, where nothing is between the log and the signal. `$1` is the pause in seconds, `$2` the signals, `$3`
- * the sign before the process id, the rest the command; `moment` is put in.
+ * Runs in the host, where nothing is between the log and the signal. `$1` is the pause in seconds, `$2` and `$3` the
+ * signals, `$4` the sign before the process id, the rest the command; `moment` is put in.
  */
 const script = (moment: string) => `
-pause=$1 signals=$2 sign=$3; shift 3
+pause=$1 first=$2 second=$3 sign=$4; shift 4
 rm -f /dev/shm/fault.*
 setsid "$@" >/dev/shm/fault.out 2>/dev/shm/fault.err & pid=$!
 ${moment}
 [ "$pause" = 0 ] || sleep "$pause"
-for signal in $signals; do kill -"$signal" "$sign$pid" 2>/dev/null; done
+kill -"$first" "$sign$pid" 2>/dev/null
+if [ "$second" ]; then
+  until grep -q 'safe point' /dev/shm/fault.err; do kill -0 $pid 2>/dev/null || break; sleep 0.002; done
+  kill -"$second" "$sign$pid" 2>/dev/null
+fi
 wait $pid; code=$?
 sha256sum /etc/pf9/kube.d/certs/ca.crt 2>/dev/null | cut -d' ' -f1 >/dev/shm/fault.ca
 exit $code`;
@@ -67,20 +71,20 @@ const waitForTruth = (condition: string) =>
   `until ${condition}; do kill -0 $pid 2>/dev/null || break; sleep 0.002; done`;
 
 /**
- * Starts nodelet and sends it signals at a moment.
+ * Starts nodelet and sends it a signal at a moment.
  *
- * @param signals in the order of sending, without a pause between them
+ * @param run `then`: a second signal, sent as soon as the first was answered
  */
 export async function signalAt(
   node: TestNode,
-  run: { args: string[]; moment: Moment; signals: string[]; target?: Target },
+  run: { args: string[]; moment: Moment; signal: string; then?: string; target?: Target },
 ): Promise<Signalled> {
-  const { moment, signals, target = "process" } = run;
+  const { moment, signal, then = "", target = "process" } = run;
   const wait = "logged" in moment.when ? waitForLine(moment.when.logged) : waitForTruth(moment.when.true);
   const text = `lines=$(cat ${LOG} 2>/dev/null | wc -l)\n${script(wait)}`;
   const pause = String((moment.plusMs ?? 0) / 1000);
   const sign = target === "group" ? "-" : "";
-  const argv = ["bash", "-c", text, "bash", pause, signals.join(" "), sign, "nodelet", ...run.args];
+  const argv = ["bash", "-c", text, "bash", pause, signal, then, sign, "nodelet", ...run.args];
   const { exitCode } = await node.host.exec(argv, { timeoutMs: 240_000 });
   const [stdout, stderr, ca, log] = await Promise.all(
     ["/dev/shm/fault.out", "/dev/shm/fault.err", "/dev/shm/fault.ca", LOG].map((path) =>
@@ -97,7 +101,7 @@ export async function killInit(
 ): Promise<Signalled> {
   const { phase, plusMs = 0 } = options;
   const moment = { when: { logged: `phase ${phase} start: begin` }, plusMs };
-  const killed = await signalAt(node, { args: ["init", "--bundle", STACK], moment, signals: ["KILL"] });
+  const killed = await signalAt(node, { args: ["init", "--bundle", STACK], moment, signal: "KILL" });
   expect(killed, `init killed in ${phase} after ${plusMs} ms`).toMatchObject({ exitCode: 137, stdout: "" });
   return killed;
 }
