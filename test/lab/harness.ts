@@ -51,7 +51,10 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
     ip: options.ip,
     shares: [{ source, target: STACK }],
   });
-  await host.copyIn(join(top, "dist/nodelet"), "/usr/local/bin/nodelet");
+  await host.copyIn(join(top, "dist/nodelet"), "/usr/local/bin/nodelet").catch(async (error: unknown) => {
+    await host.remove();
+    throw error;
+  });
   return nodeOn(host);
 }
 
