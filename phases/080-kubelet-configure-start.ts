@@ -10,7 +10,7 @@ import { renderKubeletUnit } from "../src/kube/kubelet-unit.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
-import { controlPlanePod } from "../static-pods/control-plane.ts";
+import { type ControlPlane, controlPlanePod } from "../static-pods/control-plane.ts";
 import { renderPod } from "../static-pods/pod.ts";
 import { installed } from "./065-cni-configure.ts";
 
@@ -45,7 +45,7 @@ export const kubeletConfigureStart: Phase = {
   async stop(ctx) {
     const outcome = await ensureAll(ctx.host, [
       { kind: "unit", name: UNIT, active: false, enabled: false },
-      { kind: "absent", path: `${ctx.paths.manifests}/k8s-master.yaml` },
+      { kind: "absent", path: controlPlaneManifest(ctx) },
     ]);
     // What the kubelet started from files is stopped with it; the other pods go with Docker's phase.
     const removed = await removePodContainers(ctx, { pod: "k8s-master-" });
@@ -109,9 +109,12 @@ async function kubeletInputs(ctx: Ctx, config: string): Promise<string> {
   return sha256([config, unitText(ctx, ""), program, ...texts].join("\n")).slice(0, 32);
 }
 
+/** Where the kubelet finds the control plane. */
+export const controlPlaneManifest = ({ paths }: Pick<Ctx, "paths">) => `${paths.manifests}/k8s-master.yaml`;
+
 async function controlPlane(ctx: Ctx): Promise<AnyWanted[]> {
   const { config, node, bundle, paths } = ctx;
-  const pod = controlPlanePod({
+  const pod: ControlPlane = {
     nodeIp: node.ip,
     apiPort: config.apiPort,
     etcdServers: [`https://127.0.0.1:${config.etcdClientPort}`],
@@ -129,8 +132,11 @@ async function controlPlane(ctx: Ctx): Promise<AnyWanted[]> {
     places: paths,
     inputs: await controlPlaneInputs(ctx),
     verbosity: config.debug ? 8 : 2,
-  });
-  return [{ kind: "file", path: `${paths.manifests}/k8s-master.yaml`, content: renderPod(pod), mode: 0o600 }];
+  };
+  // The pod itself is one of its inputs, so that the digest says of a running one whether it is this one.
+  const inputs = sha256(renderPod(controlPlanePod(pod))).slice(0, 32);
+  const content = renderPod(controlPlanePod({ ...pod, inputs }));
+  return [{ kind: "file", path: controlPlaneManifest(ctx), content, mode: 0o600 }];
 }
 
 async function controlPlaneInputs({ host, paths }: Ctx): Promise<string> {

@@ -2,6 +2,8 @@ import type { Ctx } from "../src/ctx.ts";
 import { readRequired } from "../src/host/host.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
+import { INPUTS } from "../static-pods/control-plane.ts";
+import { controlPlaneManifest } from "./080-kubelet-configure-start.ts";
 
 /** The API server may send requests to kubelets; the role is Kubernetes' own. */
 const BINDING = {
@@ -42,7 +44,26 @@ export const waitForK8sServices: Phase = {
   },
 };
 
-async function serves({ kube }: Ctx): Promise<boolean> {
+/** The API server answers, and it is not one that the kubelet is about to replace. */
+async function serves(ctx: Ctx): Promise<boolean> {
+  return (await isCurrent(ctx)) && (await answers(ctx));
+}
+
+async function isCurrent(ctx: Ctx): Promise<boolean> {
+  const wanted = inputsOf(await ctx.host.read(controlPlaneManifest(ctx)));
+  if (wanted === undefined) return true;
+  const name = `k8s-master-${ctx.node.name}`;
+  const found = await ctx.docker.list(["io.kubernetes.docker.type=podsandbox", `io.kubernetes.pod.name=${name}`]);
+  const running = found.filter((one) => one.running).map((one) => one.labels[`annotation.${INPUTS}`]);
+  return running.length > 0 && running.every((inputs) => inputs === wanted);
+}
+
+/** Digest of all that the control plane is made from, in its manifest. */
+function inputsOf(manifest: string | undefined): string | undefined {
+  return manifest?.split("\n").find((line) => line.includes(`${INPUTS}: `))?.split(": ")[1]?.replaceAll('"', "");
+}
+
+async function answers({ kube }: Ctx): Promise<boolean> {
   const response = await kube.request("GET", "/api/v1/namespaces/kube-system").catch(() => undefined);
   return response?.status === 200;
 }

@@ -18,6 +18,9 @@ export interface ControlPlane {
   verbosity: number;
 }
 
+/** The annotation with {@linkcode ControlPlane.inputs}; the kubelet hands it on to the pod's first container. */
+export const INPUTS = "nodelet.pf9.io/inputs";
+
 /** TLS 1.2 suites with forward secrecy and AEAD; TLS 1.3 has no others. CIS 1.2.29. */
 const CIPHERS = [
   "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -36,7 +39,7 @@ export function controlPlanePod(cp: ControlPlane): StaticPod {
       name: "k8s-master",
       namespace: "kube-system",
       labels: { component: "k8s-master", tier: "control-plane" },
-      annotations: { "nodelet.pf9.io/inputs": cp.inputs },
+      annotations: { [INPUTS]: cp.inputs },
     },
     spec: {
       hostNetwork: true,

@@ -1,7 +1,7 @@
 import { dlopen, FFIType } from "bun:ffi";
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { AppError, LockedError, messageOf } from "../errors.ts";
+import { AppError, codeOf, LockedError, messageOf } from "../errors.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -40,18 +40,20 @@ function openLockFile(path: string): number {
   }
 }
 
-/** Who holds the lock of this host, or undefined when nobody does. */
+/**
+ * Who holds the lock of this host, or undefined when nobody does. Only looks: trying to take it would refuse a command
+ * that starts at the same moment.
+ */
 export function lockHolder(path: string): string | undefined {
-  let file: number;
   try {
-    file = openSync(path, "r");
-  } catch {
-    return undefined;
-  }
-  try {
-    return flock(file) ? undefined : readFileSync(path, "utf8").trim() || "unknown";
-  } finally {
-    closeSync(file);
+    const { ino } = statSync(path);
+    const held = readFileSync("/proc/locks", "utf8")
+      .split("\n")
+      .some((line) => / FLOCK /.test(line) && line.split(/\s+/)[5]?.endsWith(`:${ino}`));
+    return held ? readFileSync(path, "utf8").trim() || "unknown" : undefined;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { AppError, codeOf, messageOf } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { readRequired } from "../host/host.ts";
+import { interrupted } from "../runner/wait.ts";
 
 /** An object of the Kubernetes API, as much of it as we look at. */
 export interface KubeObject {
@@ -83,6 +84,7 @@ export function kubeClient(options: KubeOptions): Kube {
       const text = await response.text();
       return { status: response.status, body: parseBody(text) };
     } catch (error) {
+      if (options.signal.aborted) throw interrupted(`finish ${method} ${path}`);
       const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
       throw new AppError(`Cannot reach the API server at "${options.server}": ${what}`, {
         hint: "see the log of the container k8s_kube-apiserver: docker ps -a; nodelet phases status",

@@ -16,7 +16,7 @@ export interface FileWanted {
   secret?: boolean;
 }
 
-/** No file, link or empty directory at this path. */
+/** No file and no link at this path. */
 export interface AbsentWanted {
   path: string;
 }
