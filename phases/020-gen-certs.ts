@@ -19,10 +19,17 @@ export const genCerts: Phase = {
   // certificate stays too where its authority's key is elsewhere: this node could not have it issued again.
   async stop({ host, paths }) {
     const leaves = await Promise.all(
-      certificates.map(async ({ path, ca }) => ((await host.exists(`${paths.certs}/${ca}.key`)) ? [path] : [])),
+      certificates.map(async ({ path, ca }) =>
+        (await host.exists(`${paths.certs}/${ca}.key`)) ? [path] : [],
+      ),
     );
-    const files = leaves.flat().flatMap((path) => [`${paths.certs}/${path}.crt`, `${paths.certs}/${path}.key`]);
-    return await ensureAll(host, files.map((path) => ({ kind: "absent", path }) as const));
+    const files = leaves
+      .flat()
+      .flatMap((path) => [`${paths.certs}/${path}.crt`, `${paths.certs}/${path}.key`]);
+    return await ensureAll(
+      host,
+      files.map((path) => ({ kind: "absent", path }) as const),
+    );
   },
   async status(ctx) {
     const bad = (await listCertificates(ctx.host, pkiOptions(ctx))).filter(

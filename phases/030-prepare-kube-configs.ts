@@ -39,7 +39,9 @@ export const prepareKubeConfigs: Phase = {
   // The encryption key stays with the data that it encrypts: without it no secret can be read again.
   stop: ({ host, paths }) =>
     ensureAll(host, [
-      ...kubeconfigs.map(({ name }) => ({ kind: "absent", path: `${paths.kubeconfigs}/${name}.yaml` }) as const),
+      ...kubeconfigs.map(
+        ({ name }) => ({ kind: "absent", path: `${paths.kubeconfigs}/${name}.yaml` }) as const,
+      ),
       { kind: "absent", path: `${paths.configs}/audit-policy.yaml` },
       { kind: "absent", path: paths.kubeEnv },
     ]),
@@ -47,9 +49,19 @@ export const prepareKubeConfigs: Phase = {
 
 async function kubeconfigFile(ctx: Ctx, one: (typeof kubeconfigs)[number]) {
   const read = (name: string) => readRequired(ctx.host, `${ctx.paths.certs}/${name}`);
-  const [ca, cert, key] = await Promise.all([read("ca.crt"), read(`${one.cert}.crt`), read(`${one.cert}.key`)]);
+  const [ca, cert, key] = await Promise.all([
+    read("ca.crt"),
+    read(`${one.cert}.crt`),
+    read(`${one.cert}.key`),
+  ]);
   const content = renderKubeconfig({ server: ctx.node.server, user: one.name, ca, cert, key });
-  return { kind: "file", path: `${ctx.paths.kubeconfigs}/${one.name}.yaml`, content, mode: 0o600, secret: true } as const;
+  return {
+    kind: "file",
+    path: `${ctx.paths.kubeconfigs}/${one.name}.yaml`,
+    content,
+    mode: 0o600,
+    secret: true,
+  } as const;
 }
 
 async function masterFiles({ host, paths, bundle }: Ctx) {

@@ -31,16 +31,21 @@ export const dockerStart: Phase = {
     const need = await host.read(DOCKER_NEEDS);
     if (host.detached || need === undefined) return outcome;
     // One that was started just now has read its settings; one that was only enabled has not.
-    if (ran) await host.run(["systemctl", need === "reload" ? "reload" : "restart", UNIT], { timeoutMs: 120_000 });
+    if (ran)
+      await host.run(["systemctl", need === "reload" ? "reload" : "restart", UNIT], { timeoutMs: 120_000 });
     await host.ensure({ kind: "absent", path: DOCKER_NEEDS });
     return "changed";
   },
   async ready(ctx, say) {
     if (ctx.host.detached) return;
-    await until(
-      () => poll(ctx),
-      { action: "start Docker", timeoutMs: 60_000, clock: ctx.clock, signal: ctx.signal, say, hint: `see "journalctl -u ${UNIT}"` },
-    );
+    await until(() => poll(ctx), {
+      action: "start Docker",
+      timeoutMs: 60_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      say,
+      hint: `see "journalctl -u ${UNIT}"`,
+    });
     await checkCgroupDriver(ctx.config.dockerCgroupDriver, (await ctx.docker.info()).cgroupDriver);
   },
   async stop(ctx) {
@@ -65,7 +70,8 @@ async function hasSocket({ host }: Ctx): Promise<boolean> {
 /** A reload is only a signal: that the settings are taken shows in the engine's own facts. */
 async function poll({ docker, config }: Ctx): Promise<Poll<true>> {
   if (!(await docker.alive())) return { missing: "Docker does not answer a ping" };
-  if ((await docker.info()).liveRestore !== config.dockerLiveRestore) return { missing: "Docker has not taken its settings" };
+  if ((await docker.info()).liveRestore !== config.dockerLiveRestore)
+    return { missing: "Docker has not taken its settings" };
   return { value: true };
 }
 

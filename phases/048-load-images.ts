@@ -13,8 +13,15 @@ export const loadImages: Phase = {
     const missing = await missingImages(ctx);
     return await ensureAll(ctx.host, [
       { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
-      { kind: "file", path: ctx.paths.installedIndex, content: `${JSON.stringify(ctx.bundle.index, null, 2)}\n`, mode: 0o644 },
-      ...missing.map((image) => ({ kind: "image", ...pick(image), archive: ctx.bundle.fileOf(image) }) as const),
+      {
+        kind: "file",
+        path: ctx.paths.installedIndex,
+        content: `${JSON.stringify(ctx.bundle.index, null, 2)}\n`,
+        mode: 0o644,
+      },
+      ...missing.map(
+        (image) => ({ kind: "image", ...pick(image), archive: ctx.bundle.fileOf(image) }) as const,
+      ),
     ]);
   },
   // Images cost nothing while they lie there, and much to bring back; reset removes them.

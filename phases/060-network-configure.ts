@@ -28,7 +28,12 @@ export const networkConfigure: Phase = {
       { kind: "tree", path: "/var/lib/cni" },
       ...modules.map((module): AnyWanted => ({ kind: "module", ...module })),
       { kind: "dir", path: "/etc/modules-load.d", mode: 0o755 },
-      { kind: "file", path: MODULES_FILE, content: `${modules.map(({ name }) => name).join("\n")}\n`, mode: 0o644 },
+      {
+        kind: "file",
+        path: MODULES_FILE,
+        content: `${modules.map(({ name }) => name).join("\n")}\n`,
+        mode: 0o644,
+      },
       { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
       { kind: "file", path: SYSCTL_FILE, content: sysctlFile(networkSysctls), mode: 0o644 },
       ...Object.entries(networkSysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
@@ -49,11 +54,17 @@ export function sysctlFile(values: Readonly<Record<string, string>>): string {
 }
 
 /** Compares the running kernel with wanted settings. @returns what differs, or undefined */
-export async function wrongSysctls({ host }: Ctx, values: Readonly<Record<string, string>>): Promise<string | undefined> {
+export async function wrongSysctls(
+  { host }: Ctx,
+  values: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
   const read = (name: string) => host.read(`/proc/sys/${name.replaceAll(".", "/")}`);
   const found = await Promise.all(
     Object.entries(values).map(async ([name, value]) => ({ name, value, found: (await read(name))?.trim() })),
   );
   const wrong = found.filter((one) => one.found !== one.value);
-  return wrong.map((one) => `${one.name} is ${one.found ?? "absent"}; expected ${one.value}`).join("; ") || undefined;
+  return (
+    wrong.map((one) => `${one.name} is ${one.found ?? "absent"}; expected ${one.value}`).join("; ") ||
+    undefined
+  );
 }

@@ -36,10 +36,20 @@ function wanted(ctx: Ctx): AnyWanted[] {
 }
 
 /** A program of the bundle at its place on the host. */
-export function installed(ctx: Ctx, program: { entry: Ctx["bundle"]["binaries"][number]; dir: string }): AnyWanted {
+export function installed(
+  ctx: Ctx,
+  program: { entry: Ctx["bundle"]["binaries"][number]; dir: string },
+): AnyWanted {
   const { entry, dir } = program;
   const { sha256, size } = entry;
-  return { kind: "copy", path: `${dir}/${entry.name}`, source: () => ctx.bundle.fileOf(entry), sha256, size, mode: 0o755 };
+  return {
+    kind: "copy",
+    path: `${dir}/${entry.name}`,
+    source: () => ctx.bundle.fileOf(entry),
+    sha256,
+    size,
+    mode: 0o755,
+  };
 }
 
 /**

@@ -21,7 +21,13 @@ export const kubeletConfigureStart: Phase = {
   id: "080-kubelet-configure-start",
   title: "Configure and start kubelet",
   roles: ["master", "worker"],
-  needs: ["030-prepare-kube-configs", "048-load-images", "060-network-configure", "065-cni-configure", "075-misc-scripts"],
+  needs: [
+    "030-prepare-kube-configs",
+    "048-load-images",
+    "060-network-configure",
+    "065-cni-configure",
+    "075-misc-scripts",
+  ],
   async start(ctx) {
     const config = await kubeletConfig(ctx);
     const inputs = await kubeletInputs(ctx, config);
@@ -38,8 +44,16 @@ export const kubeletConfigureStart: Phase = {
   async ready(ctx, say) {
     if (ctx.host.detached) return;
     await until(
-      async () => ((await healthy(ctx)) ? { value: true } : { missing: "the kubelet is not healthy on port 10248" }),
-      { action: "start the kubelet", timeoutMs: 60_000, clock: ctx.clock, signal: ctx.signal, say, hint: `see "journalctl -u ${UNIT}"` },
+      async () =>
+        (await healthy(ctx)) ? { value: true } : { missing: "the kubelet is not healthy on port 10248" },
+      {
+        action: "start the kubelet",
+        timeoutMs: 60_000,
+        clock: ctx.clock,
+        signal: ctx.signal,
+        say,
+        hint: `see "journalctl -u ${UNIT}"`,
+      },
     );
   },
   async stop(ctx) {
@@ -54,8 +68,11 @@ export const kubeletConfigureStart: Phase = {
   async status(ctx) {
     const { stdout } = await ctx.host.run(["systemctl", "is-active", UNIT], { check: false });
     const state = stdout.trim();
-    if (state !== "active") return { state: state === "inactive" ? "stopped" : "failed", message: `the unit ${UNIT} is ${state}` };
-    return (await healthy(ctx)) ? { state: "running" } : { state: "failed", message: "the kubelet is not healthy on port 10248" };
+    if (state !== "active")
+      return { state: state === "inactive" ? "stopped" : "failed", message: `the unit ${UNIT} is ${state}` };
+    return (await healthy(ctx))
+      ? { state: "running" }
+      : { state: "failed", message: "the kubelet is not healthy on port 10248" };
   },
 };
 
@@ -92,7 +109,9 @@ function programs(ctx: Ctx): AnyWanted[] {
 async function kubeletConfig(ctx: Ctx): Promise<string> {
   const cgroupDriver = ctx.host.detached ? "cgroupfs" : (await ctx.docker.info()).cgroupDriver;
   const master = ctx.config.role === "master";
-  return stringify(kubeletConfiguration({ config: ctx.config, node: ctx.node, cgroupDriver, master }), { lineWidth: 0 });
+  return stringify(kubeletConfiguration({ config: ctx.config, node: ctx.node, cgroupDriver, master }), {
+    lineWidth: 0,
+  });
 }
 
 function unitText(ctx: Ctx, inputs: string): string {
@@ -103,7 +122,11 @@ function unitText(ctx: Ctx, inputs: string): string {
 
 /** Everything that a running kubelet does not read again: a change of any of it is a reason to start it anew. */
 async function kubeletInputs(ctx: Ctx, config: string): Promise<string> {
-  const files = [`${ctx.paths.kubeconfigs}/kubelet.yaml`, `${ctx.paths.certs}/kubelet-server.crt`, `${ctx.paths.certs}/ca.crt`];
+  const files = [
+    `${ctx.paths.kubeconfigs}/kubelet.yaml`,
+    `${ctx.paths.certs}/kubelet-server.crt`,
+    `${ctx.paths.certs}/ca.crt`,
+  ];
   const texts = await Promise.all(files.map((path) => readRequired(ctx.host, path)));
   const program = ctx.bundle.binaries.find((entry) => entry.name === "kubelet")?.sha256 ?? "";
   return sha256([config, unitText(ctx, ""), program, ...texts].join("\n")).slice(0, 32);
@@ -122,13 +145,21 @@ async function controlPlane(ctx: Ctx): Promise<AnyWanted[]> {
     containersCidr: config.containersCidr,
     clusterId: node.clusterId,
     runtimeConfig: config.runtimeConfig,
-    audit: { maxAgeDays: config.auditLogMaxAgeDays, maxBackups: config.auditLogMaxBackups, maxSizeMb: config.auditLogMaxSizeMb },
+    audit: {
+      maxAgeDays: config.auditLogMaxAgeDays,
+      maxBackups: config.auditLogMaxBackups,
+      maxSizeMb: config.auditLogMaxSizeMb,
+    },
     images: {
       apiServer: bundle.image("kube-apiserver").reference,
       controllerManager: bundle.image("kube-controller-manager").reference,
       scheduler: bundle.image("kube-scheduler").reference,
     },
-    extra: { apiServer: config.apiServerFlags, controllerManager: config.controllerManagerFlags, scheduler: config.schedulerFlags },
+    extra: {
+      apiServer: config.apiServerFlags,
+      controllerManager: config.controllerManagerFlags,
+      scheduler: config.schedulerFlags,
+    },
     places: paths,
     inputs: await controlPlaneInputs(ctx),
     verbosity: config.debug ? 8 : 2,
@@ -141,7 +172,9 @@ async function controlPlane(ctx: Ctx): Promise<AnyWanted[]> {
 
 async function controlPlaneInputs({ host, paths }: Ctx): Promise<string> {
   const names = [
-    ...(await host.list(paths.certs)).filter((name) => /\.(crt|pub)$/.test(name)).map((name) => `${paths.certs}/${name}`),
+    ...(await host.list(paths.certs))
+      .filter((name) => /\.(crt|pub)$/.test(name))
+      .map((name) => `${paths.certs}/${name}`),
     `${paths.configs}/encryption.yaml`,
     `${paths.configs}/audit-policy.yaml`,
     `${paths.kubeconfigs}/kube-controller-manager.yaml`,

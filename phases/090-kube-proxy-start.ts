@@ -15,7 +15,11 @@ export const kubeProxyStart: Phase = {
   needs: ["030-prepare-kube-configs", "048-load-images", "060-network-configure"],
   async start(ctx) {
     const { host, paths } = ctx;
-    const content = stringify(kubeProxyConfiguration(ctx, { conntrackWritable: canWrite("/proc/sys/net/netfilter/nf_conntrack_max") }));
+    const content = stringify(
+      kubeProxyConfiguration(ctx, {
+        conntrackWritable: canWrite("/proc/sys/net/netfilter/nf_conntrack_max"),
+      }),
+    );
     const kubeconfig = await readRequired(host, `${paths.kubeconfigs}/kube-proxy.yaml`);
     const inputs = sha256(content + kubeconfig).slice(0, 32);
     const hasModules = canRead("/lib/modules");
@@ -30,8 +34,16 @@ export const kubeProxyStart: Phase = {
   async ready(ctx, say) {
     if (ctx.host.detached) return;
     await until(
-      async () => ((await healthy(ctx)) ? { value: true } : { missing: "kube-proxy is not healthy on port 10256" }),
-      { action: "start kube-proxy", timeoutMs: 120_000, clock: ctx.clock, signal: ctx.signal, say, hint: "see docker logs proxy" },
+      async () =>
+        (await healthy(ctx)) ? { value: true } : { missing: "kube-proxy is not healthy on port 10256" },
+      {
+        action: "start kube-proxy",
+        timeoutMs: 120_000,
+        clock: ctx.clock,
+        signal: ctx.signal,
+        say,
+        hint: "see docker logs proxy",
+      },
     );
   },
   stop: (ctx) => ctx.host.ensure({ kind: "container", name: "proxy" }),
@@ -39,7 +51,9 @@ export const kubeProxyStart: Phase = {
     const container = await ctx.docker.inspect("proxy");
     if (!container) return { state: "stopped", message: "there is no container proxy" };
     if (!container.running) return { state: "failed", message: `the container proxy is ${container.status}` };
-    return (await healthy(ctx)) ? { state: "running" } : { state: "failed", message: "kube-proxy is not healthy on port 10256" };
+    return (await healthy(ctx))
+      ? { state: "running" }
+      : { state: "failed", message: "kube-proxy is not healthy on port 10256" };
   },
 };
 

@@ -28,7 +28,8 @@ export const waitForK8sServices: Phase = {
     if (ctx.host.detached) return "unchanged";
     await wait(ctx, {
       what: "the API server",
-      poll: async () => ((await serves(ctx)) ? { value: true } : { missing: "kube-apiserver does not answer" }),
+      poll: async () =>
+        (await serves(ctx)) ? { value: true } : { missing: "kube-apiserver does not answer" },
     });
     if (await ctx.kube.get(`${BINDINGS_PATH}/${BINDING.metadata.name}`)) return "unchanged";
     await ctx.kube.apply(`${BINDINGS_PATH}/${BINDING.metadata.name}`, BINDING);
@@ -53,14 +54,21 @@ async function isCurrent(ctx: Ctx): Promise<boolean> {
   const wanted = inputsOf(await ctx.host.read(controlPlaneManifest(ctx)));
   if (wanted === undefined) return true;
   const name = `k8s-master-${ctx.node.name}`;
-  const found = await ctx.docker.list(["io.kubernetes.docker.type=podsandbox", `io.kubernetes.pod.name=${name}`]);
+  const found = await ctx.docker.list([
+    "io.kubernetes.docker.type=podsandbox",
+    `io.kubernetes.pod.name=${name}`,
+  ]);
   const running = found.filter((one) => one.running).map((one) => one.labels[`annotation.${INPUTS}`]);
   return running.length > 0 && running.every((inputs) => inputs === wanted);
 }
 
 /** Digest of all that the control plane is made from, in its manifest. */
 function inputsOf(manifest: string | undefined): string | undefined {
-  return manifest?.split("\n").find((line) => line.includes(`${INPUTS}: `))?.split(": ")[1]?.replaceAll('"', "");
+  return manifest
+    ?.split("\n")
+    .find((line) => line.includes(`${INPUTS}: `))
+    ?.split(": ")[1]
+    ?.replaceAll('"', "");
 }
 
 async function answers({ kube }: Ctx): Promise<boolean> {
@@ -68,7 +76,10 @@ async function answers({ kube }: Ctx): Promise<boolean> {
   return response?.status === 200;
 }
 
-async function wait(ctx: Ctx, details: { what: string; poll: () => Promise<Poll<true>>; say?: Say }): Promise<void> {
+async function wait(
+  ctx: Ctx,
+  details: { what: string; poll: () => Promise<Poll<true>>; say?: Say },
+): Promise<void> {
   await until(details.poll, {
     action: `start ${details.what}`,
     timeoutMs: 240_000,

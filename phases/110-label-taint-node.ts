@@ -50,9 +50,12 @@ async function registeredNode(ctx: Ctx): Promise<KubeObject> {
 function checkPodCidr(node: KubeObject, ctx: Ctx): void {
   const found = node.spec?.podCIDR as string | undefined;
   if (!found || found === ctx.node.podCidr) return;
-  throw new AppError(`Cannot give the pod block ${ctx.node.podCidr} to "${ctx.node.name}": it has ${found} already`, {
-    hint: `set --pod-cidr ${found}`,
-  });
+  throw new AppError(
+    `Cannot give the pod block ${ctx.node.podCidr} to "${ctx.node.name}": it has ${found} already`,
+    {
+      hint: `set --pod-cidr ${found}`,
+    },
+  );
 }
 
 /** The change that brings the node to what is wanted, or undefined when it is there. */

@@ -20,8 +20,12 @@ export const dynamicKubeletConfig: Phase = {
   title: "Apply dynamic kubelet configuration",
   roles: ["master", "worker"],
   async start(ctx) {
-    if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig) return "unchanged";
-    const [master, worker] = await Promise.all([ensureConfigMap(ctx, "master"), ensureConfigMap(ctx, "worker")]);
+    if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig)
+      return "unchanged";
+    const [master, worker] = await Promise.all([
+      ensureConfigMap(ctx, "master"),
+      ensureConfigMap(ctx, "worker"),
+    ]);
     const outcome = master.outcome === "changed" || worker.outcome === "changed" ? "changed" : "unchanged";
     const node = await ctx.kube.get(nodePath(ctx));
     const source = configSource(ctx);
@@ -80,7 +84,10 @@ async function handOver(ctx: Ctx, { metadata, data }: KubeObject): Promise<void>
   await ctx.host.run(["systemctl", "restart", "pf9-kubelet.service"], { timeoutMs: 60_000 });
 }
 
-async function ensureConfigMap(ctx: Ctx, which: keyof typeof NAMES): Promise<{ outcome: Outcome; object: KubeObject }> {
+async function ensureConfigMap(
+  ctx: Ctx,
+  which: keyof typeof NAMES,
+): Promise<{ outcome: Outcome; object: KubeObject }> {
   const name = NAMES[which];
   const found = await ctx.kube.get(`${CONFIGMAPS}/${name}`);
   const { cgroupDriver } = await ctx.docker.info();
@@ -104,8 +111,13 @@ async function poll(ctx: Ctx): Promise<Poll<true>> {
   const wanted = await ctx.kube.get(`${CONFIGMAPS}/${NAMES[role(ctx)]}`);
   if (!wanted) return { missing: `there is no ConfigMap ${NAMES[role(ctx)]}` };
   const assigned = await ctx.host.read(`${ctx.paths.dynamicKubeletConfig}/store/meta/assigned`);
-  if (!assigned?.includes(wanted.metadata.uid ?? "-")) return { missing: "the kubelet has not taken the ConfigMap" };
-  if (!assigned.includes(`"${wanted.metadata.resourceVersion}"`)) return { missing: "the kubelet has an older ConfigMap" };
-  const running = await fetch("http://127.0.0.1:10248/healthz", { keepalive: false, signal: AbortSignal.timeout(1000) }).catch(() => undefined);
+  if (!assigned?.includes(wanted.metadata.uid ?? "-"))
+    return { missing: "the kubelet has not taken the ConfigMap" };
+  if (!assigned.includes(`"${wanted.metadata.resourceVersion}"`))
+    return { missing: "the kubelet has an older ConfigMap" };
+  const running = await fetch("http://127.0.0.1:10248/healthz", {
+    keepalive: false,
+    signal: AbortSignal.timeout(1000),
+  }).catch(() => undefined);
   return running?.ok ? { value: true } : { missing: "the kubelet is starting with the new configuration" };
 }

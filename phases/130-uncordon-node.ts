@@ -14,7 +14,10 @@ export const uncordonNode: Phase = {
     if (ctx.host.detached) return "unchanged";
     const node = await ctx.kube.get(nodePath(ctx));
     if (!node?.metadata.annotations?.[CORDONED]) return "unchanged";
-    await ctx.kube.patch(nodePath(ctx), { metadata: { annotations: { [CORDONED]: null } }, spec: { unschedulable: null } });
+    await ctx.kube.patch(nodePath(ctx), {
+      metadata: { annotations: { [CORDONED]: null } },
+      spec: { unschedulable: null },
+    });
     return "changed";
   },
   async ready(ctx, say) {
@@ -23,9 +26,18 @@ export const uncordonNode: Phase = {
     await until(
       async () => {
         const node = await ctx.kube.get(nodePath(ctx));
-        return node && isReady(node) ? { value: true } : { missing: `the node is not ready: ${node ? whyNotReady(node) : "absent"}` };
+        return node && isReady(node)
+          ? { value: true }
+          : { missing: `the node is not ready: ${node ? whyNotReady(node) : "absent"}` };
       },
-      { action: "bring the node to Ready", timeoutMs: 120_000, clock: ctx.clock, signal: ctx.signal, say, hint: 'see "journalctl -u pf9-kubelet"' },
+      {
+        action: "bring the node to Ready",
+        timeoutMs: 120_000,
+        clock: ctx.clock,
+        signal: ctx.signal,
+        say,
+        hint: 'see "journalctl -u pf9-kubelet"',
+      },
     );
   },
   stop: async () => "unchanged",

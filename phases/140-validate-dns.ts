@@ -26,7 +26,10 @@ export const validateDns: Phase = {
     const found = await ctx.kube.get(COREDNS_DEPLOYMENT);
     if (found?.metadata.annotations?.[APPLIED] === digest) return "unchanged";
     for (const { path, object } of objects) {
-      const metadata = path === COREDNS_DEPLOYMENT ? { ...object.metadata, annotations: { [APPLIED]: digest } } : object.metadata;
+      const metadata =
+        path === COREDNS_DEPLOYMENT
+          ? { ...object.metadata, annotations: { [APPLIED]: digest } }
+          : object.metadata;
       await ctx.kube.apply(path, { ...object, metadata });
     }
     return "changed";
@@ -55,5 +58,10 @@ async function resolve({ node, config }: Ctx): Promise<Poll<true>> {
   resolver.setServers([node.dnsIp]);
   const found = await resolver.resolve4(name).catch(() => [] as string[]);
   if (found.includes(node.apiServiceIp)) return { value: true };
-  return { missing: found.length > 0 ? `${name} is ${found.join(", ")}; expected ${node.apiServiceIp}` : `${node.dnsIp} does not resolve ${name}` };
+  return {
+    missing:
+      found.length > 0
+        ? `${name} is ${found.join(", ")}; expected ${node.apiServiceIp}`
+        : `${node.dnsIp} does not resolve ${name}`,
+  };
 }

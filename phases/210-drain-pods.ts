@@ -25,7 +25,10 @@ export const drainPods: Phase = {
     if (!node) return "unchanged";
     // A cordon of the operator is not ours to take away later, so it gets no mark.
     if (!node.spec?.unschedulable) {
-      await ctx.kube.patch(nodePath(ctx), { metadata: { annotations: { [CORDONED]: "true" } }, spec: { unschedulable: true } });
+      await ctx.kube.patch(nodePath(ctx), {
+        metadata: { annotations: { [CORDONED]: "true" } },
+        spec: { unschedulable: true },
+      });
     }
     await until(() => evictAll(ctx), {
       action: "drain the node",
@@ -41,11 +44,15 @@ export const drainPods: Phase = {
 };
 
 async function evictAll(ctx: Ctx) {
-  const pods = (await ctx.kube.list(`/api/v1/pods?fieldSelector=spec.nodeName=${ctx.node.name}`)).filter(mustGo);
+  const pods = (await ctx.kube.list(`/api/v1/pods?fieldSelector=spec.nodeName=${ctx.node.name}`)).filter(
+    mustGo,
+  );
   await Promise.all(pods.map((pod) => evict(ctx, pod)));
   if (pods.length === 0) return { value: true };
   const names = pods.slice(0, 3).map((pod) => `${pod.metadata.namespace}/${pod.metadata.name}`);
-  return { missing: `${pods.length} pods are still there: ${names.join(", ")}${pods.length > 3 ? ", …" : ""}` };
+  return {
+    missing: `${pods.length} pods are still there: ${names.join(", ")}${pods.length > 3 ? ", …" : ""}`,
+  };
 }
 
 /** Static pods and those of DaemonSets would come back at once; finished ones are no work. */
@@ -60,9 +67,15 @@ async function evict(ctx: Ctx, pod: KubeObject): Promise<void> {
   if (pod.metadata.deletionTimestamp) return;
   const { name, namespace = "default" } = pod.metadata;
   const response = await ctx.kube.request("POST", `/api/v1/namespaces/${namespace}/pods/${name}/eviction`, {
-    body: { apiVersion: kubeFacts(ctx.bundle.kubernetesVersion).eviction, kind: "Eviction", metadata: { name, namespace } },
+    body: {
+      apiVersion: kubeFacts(ctx.bundle.kubernetesVersion).eviction,
+      kind: "Eviction",
+      metadata: { name, namespace },
+    },
   });
   // 429: a disruption budget says not now. 404: gone meanwhile.
   if (response.status < 300 || response.status === 404 || response.status === 429) return;
-  throw new AppError(`Cannot evict the pod "${namespace}/${name}": ${response.status} ${response.body.message ?? ""}`);
+  throw new AppError(
+    `Cannot evict the pod "${namespace}/${name}": ${response.status} ${response.body.message ?? ""}`,
+  );
 }

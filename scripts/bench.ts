@@ -63,7 +63,9 @@ async function nodeletRound(measured: Measured): Promise<void> {
   const host = await freshHost("bench-nodelet");
   try {
     const loading = await nodeletInit(host);
-    measured.load.push((loading.result.phases.find((phase) => phase.id === "048-load-images")?.ms ?? NaN) / 1000);
+    measured.load.push(
+      (loading.result.phases.find((phase) => phase.id === "048-load-images")?.ms ?? NaN) / 1000,
+    );
     await nodeletTime(host, ["reset", "--yes"]);
     await must(host, ["sh", "-c", LOAD_ALL]);
     measured.init.push(await nodeletInit(host));
@@ -79,18 +81,55 @@ async function nodeletRound(measured: Measured): Promise<void> {
 function report(m: Measured): string {
   const ratio = (ours: number[], theirs: number[]) => (median(ours) / median(theirs)).toFixed(2);
   const seconds = m.init.map((run) => run.seconds);
-  const phaseMs = (id: string) => m.init.map((run) => run.result.phases.find((phase) => phase.id === id)?.ms ?? 0);
+  const phaseMs = (id: string) =>
+    m.init.map((run) => run.result.phases.find((phase) => phase.id === id)?.ms ?? 0);
   const pki = phaseMs("020-gen-certs").map((ms) => ms / 1000);
   const rows = [
-    ["init, images loaded", spread(seconds, "s"), spread(m.kubeadmInit, "s"), ratio(seconds, m.kubeadmInit), "≤ 0.7"],
+    [
+      "init, images loaded",
+      spread(seconds, "s"),
+      spread(m.kubeadmInit, "s"),
+      ratio(seconds, m.kubeadmInit),
+      "≤ 0.7",
+    ],
     ["whole PKI", spread(pki, "s"), spread(m.kubeadmCerts, "s"), ratio(pki, m.kubeadmCerts), "≤ 1.5 s"],
-    ["load of all images (peer: raw docker load)", spread(m.load, "s"), spread(m.rawLoad, "s"), ratio(m.load, m.rawLoad), "≤ 1.25"],
-    ["load when all is there", spread(phaseMs("048-load-images").map((ms) => ms / 1000), "s"), "–", "–", "≤ 1 s"],
+    [
+      "load of all images (peer: raw docker load)",
+      spread(m.load, "s"),
+      spread(m.rawLoad, "s"),
+      ratio(m.load, m.rawLoad),
+      "≤ 1.25",
+    ],
+    [
+      "load when all is there",
+      spread(
+        phaseMs("048-load-images").map((ms) => ms / 1000),
+        "s",
+      ),
+      "–",
+      "–",
+      "≤ 1 s",
+    ],
     ["init again, nothing to do", spread(m.again, "s"), "–", "–", "≤ 3 s"],
     ["phases status", spread(m.status, "s"), "–", "–", "≤ 0.5 s"],
     ["reset", spread(m.reset, "s"), spread(m.kubeadmReset, "s"), ratio(m.reset, m.kubeadmReset), "≤ 15 s"],
-    ["start of the program (version)", spread(m.nodeletStart, "ms"), spread(m.kubeadmStart, "ms"), ratio(m.nodeletStart, m.kubeadmStart), "≤ 20 ms"],
-    ["peak memory of init", spread(m.init.map((run) => run.result.peakMemoryMb), "MB"), "–", "–", "≤ 200 MB"],
+    [
+      "start of the program (version)",
+      spread(m.nodeletStart, "ms"),
+      spread(m.kubeadmStart, "ms"),
+      ratio(m.nodeletStart, m.kubeadmStart),
+      "≤ 20 ms",
+    ],
+    [
+      "peak memory of init",
+      spread(
+        m.init.map((run) => run.result.peakMemoryMb),
+        "MB",
+      ),
+      "–",
+      "–",
+      "≤ 200 MB",
+    ],
     ["executable", spread([m.exeMb], "MB"), "–", "–", "≤ 120 MB"],
   ];
   const ids = m.init[0]?.result.phases.map((phase) => phase.id).sort() ?? [];
@@ -112,7 +151,8 @@ await runScript(async () => {
   });
   if (values.help) return void process.stdout.write(HELP);
   const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`Cannot measure "${values.rounds}" rounds; expected 1 or more`);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`Cannot measure "${values.rounds}" rounds; expected 1 or more`);
   requireRoot("measure on lab hosts");
   const started = performance.now();
   const { bytes } = await buildProgram();
@@ -125,7 +165,9 @@ await runScript(async () => {
     await kubeadmRound(measured);
     await nodeletRound(measured);
     const last = { ours: measured.init.at(-1)?.seconds ?? NaN, theirs: measured.kubeadmInit.at(-1) ?? NaN };
-    say(`[${round}/${rounds}] init ${last.ours.toFixed(1)} s, kubeadm init ${last.theirs.toFixed(1)} s, ${elapsed(started)}`);
+    say(
+      `[${round}/${rounds}] init ${last.ours.toFixed(1)} s, kubeadm init ${last.theirs.toFixed(1)} s, ${elapsed(started)}`,
+    );
   }
   process.stdout.write(report(measured));
 });

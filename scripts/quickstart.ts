@@ -66,9 +66,13 @@ async function onThisMachine(progress: Progress): Promise<void> {
   if (!existsSync("/run/systemd/system")) {
     throw new Error("Cannot use this machine: it does not run systemd; leave --here out for a lab host");
   }
-  await progress.step("install /usr/local/bin/nodelet", () => copyFile(join(top, "dist/nodelet"), "/usr/local/bin/nodelet"));
+  await progress.step("install /usr/local/bin/nodelet", () =>
+    copyFile(join(top, "dist/nodelet"), "/usr/local/bin/nodelet"),
+  );
   await progress.step("nodelet init", async () => {
-    const code = await Bun.spawn(["/usr/local/bin/nodelet", "init", "--bundle", stack], { stdio: ["ignore", "inherit", "inherit"] }).exited;
+    const code = await Bun.spawn(["/usr/local/bin/nodelet", "init", "--bundle", stack], {
+      stdio: ["ignore", "inherit", "inherit"],
+    }).exited;
     if (code !== 0) throw new Error(`nodelet init ended with exit code ${code}; its words are above`);
   });
   process.stdout.write(await $`${KUBECTL} ${LOOK}`.text());
@@ -88,8 +92,12 @@ await runScript(async () => {
   if (!values.here) await refuseTaken(values.name);
   const started = performance.now();
   const progress = new Progress(values.here ? 4 : 5);
-  await progress.step("dist/nodelet", async (note) => note(`${((await buildProgram()).bytes / 1e6).toFixed(1)} MB`));
-  await progress.step("the stack: Kubernetes and its images", () => assembleStack({ out: stack, cache: Cache.standard() }));
+  await progress.step("dist/nodelet", async (note) =>
+    note(`${((await buildProgram()).bytes / 1e6).toFixed(1)} MB`),
+  );
+  await progress.step("the stack: Kubernetes and its images", () =>
+    assembleStack({ out: stack, cache: Cache.standard() }),
+  );
   await (values.here ? onThisMachine(progress) : onLabHost(values.name, progress));
   say(`done after ${elapsed(started)}`);
 });
@@ -98,5 +106,7 @@ await runScript(async () => {
 async function refuseTaken(name: string): Promise<void> {
   if (!existsSync(SOCKET)) return;
   if (!(await listHosts()).some((host) => host.name === name)) return;
-  throw new Error(`Cannot start the lab host "${name}": it is there already; remove it with "node_modules/.bin/bun scripts/lab.ts rm ${name}" or give another --name`);
+  throw new Error(
+    `Cannot start the lab host "${name}": it is there already; remove it with "node_modules/.bin/bun scripts/lab.ts rm ${name}" or give another --name`,
+  );
 }

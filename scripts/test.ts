@@ -129,6 +129,8 @@ await runScript(async () => {
     say(`=== ${layer}: ${counts.passed} passed, ${counts.failed} failed, ${elapsed(begun)}`);
   }
   say(`all layers: ${elapsed(started)}`);
-  process.stdout.write(`${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}\n`);
+  process.stdout.write(
+    `${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}\n`,
+  );
   if (sum.failed > 0 || sum.passed === 0) process.exitCode = 1;
 });

@@ -38,7 +38,8 @@ function report(error: unknown): number {
   io.err(`error: ${messageOf(error)}\n`);
   if (error instanceof ConfigError) for (const problem of error.problems) io.err(`  ${problem}\n`);
   if (error instanceof PreflightError) {
-    for (const { code, message, hint } of error.findings) io.err(`  [${code}] ${message}${hint ? `\n    ${hint}` : ""}\n`);
+    for (const { code, message, hint } of error.findings)
+      io.err(`  [${code}] ${message}${hint ? `\n    ${hint}` : ""}\n`);
   }
   if (error.hint) io.err(`  ${error.hint}\n`);
   return error.exitCode;
@@ -64,7 +65,8 @@ async function main(argv: readonly string[]): Promise<number> {
       code = value;
     },
   });
-  if (argv.length === 0) throw new UsageError("Cannot tell what to do: no command was given", { hint: "see nodelet --help" });
+  if (argv.length === 0)
+    throw new UsageError("Cannot tell what to do: no command was given", { hint: "see nodelet --help" });
   await program.parseAsync([...argv], { from: "user" });
   return code;
 }

@@ -52,7 +52,9 @@ export function readHostNames(): HostNames {
 function defaultInterface(): string | undefined {
   const lines = readFileSync("/proc/net/route", "utf8").split("\n").slice(1);
   const fields = lines.map((line) => line.split("\t"));
-  return fields.find(([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000")?.[0];
+  return fields.find(
+    ([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000",
+  )?.[0];
 }
 
 /**
@@ -78,7 +80,9 @@ export function nodeFacts(config: Config, options: { names: HostNames; clusterId
 
 /** The address of the default route's interface, or the only one there is outside of bridges for containers. */
 function addressOf(names: HostNames): string {
-  const outside = names.addresses.filter((one) => !one.internal && !/^(docker|br-|cni|virbr|veth)/.test(one.interface));
+  const outside = names.addresses.filter(
+    (one) => !one.internal && !/^(docker|br-|cni|virbr|veth)/.test(one.interface),
+  );
   const byRoute = outside.find((one) => one.interface === names.defaultInterface);
   const only = outside.length === 1 ? outside[0] : undefined;
   const found = byRoute ?? only;

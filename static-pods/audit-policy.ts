@@ -12,7 +12,12 @@ export function auditPolicy(apiVersion: string) {
       // The components' own watching and renewing would drown everything else.
       {
         level: "None",
-        users: ["system:kube-proxy", "system:kube-scheduler", "system:kube-controller-manager", "system:apiserver"],
+        users: [
+          "system:kube-proxy",
+          "system:kube-scheduler",
+          "system:kube-controller-manager",
+          "system:apiserver",
+        ],
         verbs: ["get", "list", "watch"],
       },
       { level: "None", userGroups: ["system:nodes"], verbs: ["get", "list", "watch"] },

@@ -73,9 +73,18 @@ function component(details: {
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"], ...(details.name === "kube-apiserver" && { add: ["NET_BIND_SERVICE"] }) },
+      capabilities: {
+        drop: ["ALL"],
+        ...(details.name === "kube-apiserver" && { add: ["NET_BIND_SERVICE"] }),
+      },
     },
-    livenessProbe: { initialDelaySeconds: 20, periodSeconds: 10, timeoutSeconds: 15, failureThreshold: 8, ...details.probe },
+    livenessProbe: {
+      initialDelaySeconds: 20,
+      periodSeconds: 10,
+      timeoutSeconds: 15,
+      failureThreshold: 8,
+      ...details.probe,
+    },
     volumeMounts: details.mounts.map((mount) => ({
       name: volumeName(mount.path),
       mountPath: mount.path,

@@ -26,7 +26,10 @@ export function corednsObjects(options: DnsOptions): Placed[] {
   const core = `/api/v1/namespaces/${NAMESPACE}`;
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   return [
-    { path: `${core}/serviceaccounts/${NAME}`, object: { apiVersion: "v1", kind: "ServiceAccount", metadata } },
+    {
+      path: `${core}/serviceaccounts/${NAME}`,
+      object: { apiVersion: "v1", kind: "ServiceAccount", metadata },
+    },
     { path: `${rbac}/clusterroles/system:coredns`, object: clusterRole() },
     { path: `${rbac}/clusterrolebindings/system:coredns`, object: clusterRoleBinding() },
     { path: `${core}/configmaps/${NAME}`, object: configMap(options) },
@@ -44,7 +47,11 @@ function clusterRole(): KubeObject {
     kind: "ClusterRole",
     metadata: { name: "system:coredns" },
     rules: [
-      { apiGroups: [""], resources: ["endpoints", "services", "pods", "namespaces"], verbs: ["list", "watch"] },
+      {
+        apiGroups: [""],
+        resources: ["endpoints", "services", "pods", "namespaces"],
+        verbs: ["list", "watch"],
+      },
       { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
     ],
   };
@@ -87,7 +94,11 @@ function service({ dnsIp }: DnsOptions): KubeObject {
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { name: "kube-dns", namespace: NAMESPACE, labels: { ...LABELS, "kubernetes.io/name": "CoreDNS" } },
+    metadata: {
+      name: "kube-dns",
+      namespace: NAMESPACE,
+      labels: { ...LABELS, "kubernetes.io/name": "CoreDNS" },
+    },
     spec: {
       clusterIP: dnsIp,
       selector: LABELS,
@@ -119,7 +130,9 @@ function deployment({ image, masterTaint }: DnsOptions): KubeObject {
             { key: masterTaint, effect: "NoSchedule" },
           ],
           containers: [container(image)],
-          volumes: [{ name: "config", configMap: { name: NAME, items: [{ key: "Corefile", path: "Corefile" }] } }],
+          volumes: [
+            { name: "config", configMap: { name: NAME, items: [{ key: "Corefile", path: "Corefile" }] } },
+          ],
         },
       },
     },
@@ -138,7 +151,12 @@ function container(image: string) {
       { name: "dns-tcp", containerPort: 53, protocol: "TCP" },
     ],
     volumeMounts: [{ name: "config", mountPath: "/etc/coredns", readOnly: true }],
-    livenessProbe: { httpGet: { path: "/health", port: 8080 }, initialDelaySeconds: 60, timeoutSeconds: 5, failureThreshold: 5 },
+    livenessProbe: {
+      httpGet: { path: "/health", port: 8080 },
+      initialDelaySeconds: 60,
+      timeoutSeconds: 5,
+      failureThreshold: 5,
+    },
     readinessProbe: { httpGet: { path: "/ready", port: 8181 }, periodSeconds: 1 },
     securityContext: {
       allowPrivilegeEscalation: false,

@@ -16,7 +16,12 @@ export interface PodContainer {
 export interface StaticPod {
   apiVersion: "v1";
   kind: "Pod";
-  metadata: { name: string; namespace: string; labels: Record<string, string>; annotations: Record<string, string> };
+  metadata: {
+    name: string;
+    namespace: string;
+    labels: Record<string, string>;
+    annotations: Record<string, string>;
+  };
   spec: {
     hostNetwork: boolean;
     priorityClassName: string;
@@ -35,7 +40,12 @@ export interface HostMount {
 
 /** The name of the volume of a path: its letters and digits, joined by dashes. */
 export function volumeName(path: string): string {
-  return path.replaceAll(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "").toLowerCase().slice(-63).replace(/^-/, "");
+  return path
+    .replaceAll(/[^a-z0-9]+/gi, "-")
+    .replace(/^-|-$/g, "")
+    .toLowerCase()
+    .slice(-63)
+    .replace(/^-/, "");
 }
 
 /** The volumes for the mounts of all containers, each path once. */

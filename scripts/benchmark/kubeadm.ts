@@ -31,7 +31,8 @@ cgroupDriver: cgroupfs
 
 /** Installs the peer as its documentation says: programs, plugins, the unit. None of it counts into its time. */
 export async function prepareKubeadm(host: LabHost): Promise<void> {
-  const script = "cp /srv/stack/bin/* /usr/bin/ && mkdir -p /opt/cni/bin && cp /srv/stack/cni/* /opt/cni/bin/ && sync";
+  const script =
+    "cp /srv/stack/bin/* /usr/bin/ && mkdir -p /opt/cni/bin && cp /srv/stack/cni/* /opt/cni/bin/ && sync";
   await must(host, ["sh", "-c", script]);
   await write(host, "/etc/systemd/system/kubelet.service", UNIT);
   await write(host, "/root/kubeadm.yaml", CONFIG);
@@ -53,13 +54,16 @@ export async function kubeadmReset(host: LabHost): Promise<number> {
 /** Makes kubeadm's whole PKI in an empty directory. @returns seconds */
 export async function kubeadmCerts(host: LabHost): Promise<number> {
   await must(host, ["rm", "-rf", "/tmp/pki"]);
-  return await timed(() => must(host, ["kubeadm", "init", "phase", "certs", "all", "--cert-dir", "/tmp/pki"]));
+  return await timed(() =>
+    must(host, ["kubeadm", "init", "phase", "certs", "all", "--cert-dir", "/tmp/pki"]),
+  );
 }
 
 /** Runs a program in a host. @throws with its words when it fails */
 export async function must(host: LabHost, argv: string[]): Promise<string> {
   const { stdout, stderr, exitCode } = await host.exec(argv, { timeoutMs: 300_000 });
-  if (exitCode !== 0) throw new Error(`"${argv.join(" ")}" on ${host.name} ended with ${exitCode}: ${stderr || stdout}`);
+  if (exitCode !== 0)
+    throw new Error(`"${argv.join(" ")}" on ${host.name} ended with ${exitCode}: ${stderr || stdout}`);
   return stdout;
 }
 

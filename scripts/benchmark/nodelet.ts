@@ -35,7 +35,8 @@ export async function nodeletTime(host: LabHost, args: string[]): Promise<number
  * Milliseconds of a program's start, measured inside the host so that entering it does not count: the median of 20 runs.
  */
 export async function startMs(host: LabHost, argv: string[]): Promise<number> {
-  const script = 'for i in $(seq 20); do s=$(date +%s%N); "$@" >/dev/null; e=$(date +%s%N); echo $(((e - s) / 1000)); done';
+  const script =
+    'for i in $(seq 20); do s=$(date +%s%N); "$@" >/dev/null; e=$(date +%s%N); echo $(((e - s) / 1000)); done';
   const lines = (await must(host, ["sh", "-c", script, "sh", ...argv])).trim().split("\n").map(Number);
   return (lines.sort((a, b) => a - b)[10] ?? 0) / 1000;
 }

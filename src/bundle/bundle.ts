@@ -4,10 +4,23 @@ import { AppError, type Finding } from "../errors.ts";
 import { sha256File } from "../host/hash.ts";
 import type { Host } from "../host/host.ts";
 import { paths } from "../paths.ts";
-import { type BinaryEntry, type BundleEntry, type BundleIndex, type ImageEntry, INDEX_FORMAT } from "./index-format.ts";
+import {
+  type BinaryEntry,
+  type BundleEntry,
+  type BundleIndex,
+  type ImageEntry,
+  INDEX_FORMAT,
+} from "./index-format.ts";
 
 /** Images without which no node runs, by name. */
-const NEEDED_IMAGES = ["pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
+const NEEDED_IMAGES = [
+  "pause",
+  "etcd",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kube-proxy",
+];
 const NEEDED_BINARIES = ["kubelet", "kubectl"];
 
 /** What a node is made from. */
@@ -48,7 +61,10 @@ export async function openBundle(host: Host, dir: string | undefined): Promise<B
 }
 
 /** A bundle with nothing in it, for looking at a host that is no node. */
-export const EMPTY_BUNDLE: Bundle = bundleOf({ format: INDEX_FORMAT, name: "none", platform: "", entries: [] }, undefined);
+export const EMPTY_BUNDLE: Bundle = bundleOf(
+  { format: INDEX_FORMAT, name: "none", platform: "", entries: [] },
+  undefined,
+);
 
 function bundleOf(index: BundleIndex, dir: string | undefined): Bundle {
   const images = index.entries.filter((entry) => entry.kind === "image");
@@ -106,15 +122,20 @@ export function parseIndex(text: string, from: string): BundleIndex {
 }
 
 function entryProblem(entry: BundleEntry): string | undefined {
-  if (!["binary", "cni", "image"].includes(entry?.kind)) return `kind is "${entry?.kind}"; expected binary, cni or image`;
-  if (typeof entry.name !== "string" || !/^[a-z0-9][a-z0-9._-]*$/.test(entry.name)) return "name has other characters than a-z, 0-9, dot and dash";
+  if (!["binary", "cni", "image"].includes(entry?.kind))
+    return `kind is "${entry?.kind}"; expected binary, cni or image`;
+  if (typeof entry.name !== "string" || !/^[a-z0-9][a-z0-9._-]*$/.test(entry.name))
+    return "name has other characters than a-z, 0-9, dot and dash";
   if (!/^[0-9a-f]{64}$/.test(entry.sha256)) return `sha256 is "${entry.sha256}"; expected 64 hex digits`;
   if (!Number.isSafeInteger(entry.size) || entry.size < 0) return `size is ${entry.size}; expected bytes`;
-  if (typeof entry.path !== "string" || entry.path === "") return `path is "${entry.path}"; expected a file of the bundle`;
-  if (isAbsolute(entry.path) || normalize(entry.path).startsWith("..")) return `path "${entry.path}" leads out of the bundle`;
+  if (typeof entry.path !== "string" || entry.path === "")
+    return `path is "${entry.path}"; expected a file of the bundle`;
+  if (isAbsolute(entry.path) || normalize(entry.path).startsWith(".."))
+    return `path "${entry.path}" leads out of the bundle`;
   if (entry.kind !== "image") return undefined;
   if (!/^sha256:[0-9a-f]{64}$/.test(entry.imageId)) return `imageId is "${entry.imageId}"; expected sha256:…`;
-  if (!/^[a-z0-9][a-z0-9.:/_-]*:[\w][\w.-]{0,127}$/.test(entry.reference)) return `reference "${entry.reference}" is not an image name with a tag`;
+  if (!/^[a-z0-9][a-z0-9.:/_-]*:[\w][\w.-]{0,127}$/.test(entry.reference))
+    return `reference "${entry.reference}" is not an image name with a tag`;
   return undefined;
 }
 
@@ -138,12 +159,16 @@ export async function checkBundle(
       hint: "use the bundle made for this platform",
     });
   }
-  for (const name of NEEDED_IMAGES) if (!bundle.findImage(name)) findings.push(incomplete(index, `image "${name}"`));
+  for (const name of NEEDED_IMAGES)
+    if (!bundle.findImage(name)) findings.push(incomplete(index, `image "${name}"`));
   for (const name of NEEDED_BINARIES) {
-    if (!bundle.binaries.some((entry) => entry.name === name)) findings.push(incomplete(index, `program "${name}"`));
+    if (!bundle.binaries.some((entry) => entry.name === name))
+      findings.push(incomplete(index, `program "${name}"`));
   }
   if (dir) {
-    const bad = await Promise.all(index.entries.filter(options.use).map((entry) => checkFile(entry, join(dir, entry.path))));
+    const bad = await Promise.all(
+      index.entries.filter(options.use).map((entry) => checkFile(entry, join(dir, entry.path))),
+    );
     findings.push(...bad.filter((finding) => finding !== undefined));
   }
   return findings;
@@ -162,7 +187,11 @@ async function checkFile(entry: BundleEntry, path: string): Promise<Finding | un
   const found = await stat(path).catch(() => undefined);
   if (!found) return { code: "BundleFileMissing", message: `Bundle file "${path}" is missing`, hint };
   if (found.size !== entry.size) {
-    return { code: "BundleFileSize", message: `Bundle file "${path}" has ${found.size} bytes; expected ${entry.size}`, hint };
+    return {
+      code: "BundleFileSize",
+      message: `Bundle file "${path}" has ${found.size} bytes; expected ${entry.size}`,
+      hint,
+    };
   }
   const digest = await sha256File(path);
   if (digest === entry.sha256) return undefined;

@@ -41,5 +41,7 @@ export async function certsList(
     result,
     table: { columns: ["NAME", "SUBJECT", "EXPIRES", "DAYS LEFT", "STATUS", "REASON"], rows },
   });
-  return result.every((one) => one.status === "ok" || one.status === "expiring") ? ExitCode.ok : ExitCode.failed;
+  return result.every((one) => one.status === "ok" || one.status === "expiring")
+    ? ExitCode.ok
+    : ExitCode.failed;
 }

@@ -18,9 +18,16 @@ export function configSchema(io: Io): number {
 }
 
 /** `nodelet config validate [FILE]`: every problem at once. @throws ConfigError with the problems */
-export async function configValidate(io: Io, { options, file }: { options: GlobalOptions & { output: OutputFormat }; file: string | undefined }): Promise<number> {
+export async function configValidate(
+  io: Io,
+  { options, file }: { options: GlobalOptions & { output: OutputFormat }; file: string | undefined },
+): Promise<number> {
   const path = file ?? options.config;
   const config = await readConfig(openMachine(options.root), path ? { config: path } : {});
-  showResult(io, { format: options.output, result: config, table: `Configuration is valid.\n${options.verbose ? stringify(config) : ""}` });
+  showResult(io, {
+    format: options.output,
+    result: config,
+    table: `Configuration is valid.\n${options.verbose ? stringify(config) : ""}`,
+  });
   return ExitCode.ok;
 }

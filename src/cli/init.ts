@@ -19,7 +19,10 @@ export interface InitOptions extends GlobalOptions {
 }
 
 /** Makes this host the first master. @returns the exit code */
-export async function init(io: Io, { options, signal }: { options: InitOptions; signal: AbortSignal }): Promise<number> {
+export async function init(
+  io: Io,
+  { options, signal }: { options: InitOptions; signal: AbortSignal },
+): Promise<number> {
   const begun = performance.now();
   using _lock = operatorLock(options, "nodelet init");
   const session = await openSession({
@@ -51,10 +54,12 @@ async function checkHost(io: Io, { session, dryRun }: { session: Session; dryRun
     ...(session.recorded && { cluster: session.recorded }),
   });
   errors.push(...(await pkiFindings(session)));
-  for (const { code, message, hint } of warnings) io.err(`warning: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+  for (const { code, message, hint } of warnings)
+    io.err(`warning: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
   if (errors.length === 0) return;
   if (!dryRun) throw new PreflightError(errors);
-  for (const { code, message, hint } of errors) io.err(`error: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+  for (const { code, message, hint } of errors)
+    io.err(`error: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
 }
 
 /** Certificates that the operator put in place are judged before anything is changed, like all the rest. */
@@ -95,14 +100,18 @@ function givenFlags({ config }: Ctx, options: InitOptions): string | undefined {
   return `# Written by "nodelet init": the flags that it was given. They stand over the other files here.\n${stringify(Object.fromEntries(given))}`;
 }
 
-async function startAll(io: Io, run: { session: Session; options: InitOptions; begun: number }): Promise<number> {
+async function startAll(
+  io: Io,
+  run: { session: Session; options: InitOptions; begun: number },
+): Promise<number> {
   const { session, options, begun } = run;
   const timings: { id: string; outcome: string; ms: number }[] = [];
   const shown = progress(io);
   const listen = (event: PhaseEvent) => {
     session.record(event);
     if (!options.dryRun) shown.listen(event);
-    if (event.type === "end") timings.push({ id: event.phase.id, outcome: event.outcome, ms: Math.round(event.ms) });
+    if (event.type === "end")
+      timings.push({ id: event.phase.id, outcome: event.outcome, ms: Math.round(event.ms) });
   };
   const report = await startPhases(session.ctx, { phases: session.phases, listen }).finally(shown.clear);
   const { node } = session.ctx;

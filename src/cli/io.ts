@@ -25,7 +25,10 @@ export interface Table {
  * @param result the value for json and yaml
  * @param table how a person sees it
  */
-export function showResult(io: Io, shown: { format: OutputFormat; result: unknown; table: Table | string }): void {
+export function showResult(
+  io: Io,
+  shown: { format: OutputFormat; result: unknown; table: Table | string },
+): void {
   if (shown.format === "json") return io.out(`${JSON.stringify(shown.result, null, 2)}\n`);
   if (shown.format === "yaml") return io.out(stringify(shown.result));
   io.out(typeof shown.table === "string" ? shown.table : renderTable(shown.table));

@@ -49,8 +49,17 @@ export async function listPhases(io: Io, { options, signal }: PhaseCall): Promis
 /** `phases status`: what is true now. @returns 1 when a phase that has a check does not run */
 export async function phasesStatus(io: Io, { options, signal }: PhaseCall): Promise<number> {
   const session = await openSession({ options, io, signal, purpose: "look" });
-  const result = (await probeAll(session)).filter((_, at) => !options.phase || at === findPhase(session.phases, options.phase));
-  const rows = result.map((one) => [String(one.index), one.id, one.title, String(one.statusCheck), one.status, one.message]);
+  const result = (await probeAll(session)).filter(
+    (_, at) => !options.phase || at === findPhase(session.phases, options.phase),
+  );
+  const rows = result.map((one) => [
+    String(one.index),
+    one.id,
+    one.title,
+    String(one.statusCheck),
+    one.status,
+    one.message,
+  ]);
   const columns = ["INDEX NUMBER", "FILE NAME", "NAME", "STATUS CHECK", "PHASE STATUS", "MESSAGE"];
   showResult(io, { format: options.output, result, table: { columns, rows } });
   return isHealthy(result) ? ExitCode.ok : ExitCode.failed;
@@ -73,7 +82,8 @@ export async function phasesStart(io: Io, call: PhaseCall): Promise<number> {
   return await operate(io, {
     ...call,
     verb: "start",
-    work: (session, listen) => startPhases(session.ctx, { phases: selectPhases(session.phases, call.options), listen }),
+    work: (session, listen) =>
+      startPhases(session.ctx, { phases: selectPhases(session.phases, call.options), listen }),
   });
 }
 
@@ -99,7 +109,9 @@ export async function phasesRestart(io: Io, call: PhaseCall): Promise<number> {
     verb: "restart",
     async work(session, listen) {
       const selected = selectPhases(session.phases, options);
-      const stopping = selected.filter((phase) => isRestarted(phase, { regenCerts: options.regenCerts === true }));
+      const stopping = selected.filter((phase) =>
+        isRestarted(phase, { regenCerts: options.regenCerts === true }),
+      );
       await stopPhases(session.ctx, { phases: stopping, listen, force: options.force ?? false });
       return await startPhases(session.ctx, { phases: selected, listen });
     },
@@ -133,6 +145,10 @@ async function operate(io: Io, { options, signal, verb, work }: Operation): Prom
     ? session.plan.map((change) => `${change.kind} ${change.key}: ${change.from} -> ${change.to}\n`).join("")
     : `${report.changed.length} phases changed something.\n`;
   const failures = report.failures.map((failure) => `not stopped: ${failure}\n`).join("");
-  showResult(io, { format: options.output, result: { ...report, plan: session.plan }, table: words + failures });
+  showResult(io, {
+    format: options.output,
+    result: { ...report, plan: session.plan },
+    table: words + failures,
+  });
   return report.failures.length > 0 ? ExitCode.failed : ExitCode.ok;
 }

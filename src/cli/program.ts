@@ -15,20 +15,34 @@ export interface ProgramOptions {
 }
 
 const outputOption = () =>
-  new Option("-o, --output <format>", "how the result is shown").choices(["table", "json", "yaml"]).default("table");
+  new Option("-o, --output <format>", "how the result is shown")
+    .choices(["table", "json", "yaml"])
+    .default("table");
 const dryRunOption = () => new Option("--dry-run", "print what would change, and change nothing");
 
 /** Builds the command line. What a command does is loaded when it runs, so that the others start fast. */
 export function buildProgram(options: ProgramOptions): Command {
   const program = new Command("nodelet")
-    .description("Turns a Linux host into a Kubernetes node, phase by phase, and can stop, inspect and undo it.")
+    .description(
+      "Turns a Linux host into a Kubernetes node, phase by phase, and can stop, inspect and undo it.",
+    )
     .version(VERSION, "-V, --version")
     .option("--root <dir>", "work on the files below this directory, and on nothing else", "/")
     .option("--config <path>", "configuration file or directory (default: /etc/pf9/nodelet)")
     .option("--verbose", "show every change and every wait")
     .exitOverride()
     .configureOutput({ writeOut: options.io.out, writeErr: options.io.err, outputError() {} });
-  for (const add of [addInit, addReset, addPhases, addStatus, addCerts, addKubeconfig, addConfig, addVersion, addCompletion]) {
+  for (const add of [
+    addInit,
+    addReset,
+    addPhases,
+    addStatus,
+    addCerts,
+    addKubeconfig,
+    addConfig,
+    addVersion,
+    addCompletion,
+  ]) {
     add(program, options);
   }
   return program;
@@ -80,7 +94,9 @@ function addReset(program: Command, all: ProgramOptions): void {
 
 function addPhases(program: Command, all: ProgramOptions): void {
   const { io, signal } = all;
-  const phases = program.command("phases").description("List, start, stop and inspect the phases that bring this node up.");
+  const phases = program
+    .command("phases")
+    .description("List, start, stop and inspect the phases that bring this node up.");
   const module = () => import("./phases.ts");
   const single = () => new Option("--single", "only that one phase");
   phases
@@ -103,8 +119,15 @@ function addPhases(program: Command, all: ProgramOptions): void {
     .addOption(single())
     .addOption(outputOption())
     .addOption(dryRunOption())
-    .addHelpText("after", "\nExamples:\n  nodelet phases start\n  nodelet phases start --from-phase 7\n  nodelet phases start -p etcd-run --single")
-    .action(action(all, async ({ fromPhase, ...rest }) => (await module()).phasesStart(io, { options: { ...rest, phase: fromPhase }, signal })));
+    .addHelpText(
+      "after",
+      "\nExamples:\n  nodelet phases start\n  nodelet phases start --from-phase 7\n  nodelet phases start -p etcd-run --single",
+    )
+    .action(
+      action(all, async ({ fromPhase, ...rest }) =>
+        (await module()).phasesStart(io, { options: { ...rest, phase: fromPhase }, signal }),
+      ),
+    );
   phases
     .command("stop")
     .description("Stop all phases, last first, or those down to one.")
@@ -113,8 +136,15 @@ function addPhases(program: Command, all: ProgramOptions): void {
     .option("--force", "go on past a phase that does not stop")
     .addOption(outputOption())
     .addOption(dryRunOption())
-    .addHelpText("after", "\nExamples:\n  nodelet phases stop\n  nodelet phases stop --till-phase 11\n  nodelet phases stop -p kube-proxy-start --single")
-    .action(action(all, async ({ tillPhase, ...rest }) => (await module()).phasesStop(io, { options: { ...rest, phase: tillPhase }, signal })));
+    .addHelpText(
+      "after",
+      "\nExamples:\n  nodelet phases stop\n  nodelet phases stop --till-phase 11\n  nodelet phases stop -p kube-proxy-start --single",
+    )
+    .action(
+      action(all, async ({ tillPhase, ...rest }) =>
+        (await module()).phasesStop(io, { options: { ...rest, phase: tillPhase }, signal }),
+      ),
+    );
   phases
     .command("restart")
     .description("Stop and start all phases, or those from one on. Certificates stay; nothing is drained.")
@@ -124,7 +154,10 @@ function addPhases(program: Command, all: ProgramOptions): void {
     .option("--regen-certs", "issue all certificates of this node anew; the authorities stay")
     .addOption(outputOption())
     .addOption(dryRunOption())
-    .addHelpText("after", "\nExamples:\n  nodelet phases restart -p kubelet-configure-start\n  nodelet phases restart --regen-certs")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  nodelet phases restart -p kubelet-configure-start\n  nodelet phases restart --regen-certs",
+    )
     .action(action(all, async (options) => (await module()).phasesRestart(io, { options, signal })));
 }
 
@@ -134,7 +167,11 @@ function addStatus(program: Command, all: ProgramOptions): void {
     .description("Show how this node is; the exit code is 1 when something does not run.")
     .addOption(outputOption())
     .addHelpText("after", "\nExample:\n  nodelet status -o yaml")
-    .action(action(all, async (options) => (await import("./status.ts")).nodeStatus(all.io, { options, signal: all.signal })));
+    .action(
+      action(all, async (options) =>
+        (await import("./status.ts")).nodeStatus(all.io, { options, signal: all.signal }),
+      ),
+    );
 }
 
 function addCerts(program: Command, all: ProgramOptions): void {
@@ -161,7 +198,11 @@ function addKubeconfig(program: Command, all: ProgramOptions): void {
     .description("Print the administrator's kubeconfig. It opens everything: keep it to yourself.")
     .option("--server <url>", "address of the API server in it (default: the masters' address)")
     .addHelpText("after", "\nExample:\n  umask 077; nodelet kubeconfig > ~/.kube/config")
-    .action(action(all, async (options) => (await import("./kubeconfig.ts")).kubeconfig(all.io, { options, signal: all.signal })));
+    .action(
+      action(all, async (options) =>
+        (await import("./kubeconfig.ts")).kubeconfig(all.io, { options, signal: all.signal }),
+      ),
+    );
 }
 
 function addConfig(program: Command, all: ProgramOptions): void {
@@ -177,7 +218,9 @@ function addConfig(program: Command, all: ProgramOptions): void {
     .description("Check a file, or what is in /etc/pf9/nodelet, and tell every problem at once.")
     .addOption(outputOption())
     .addHelpText("after", "\nExample:\n  nodelet config validate ./config.yaml")
-    .action(action(all, async (options, [file]) => (await module()).configValidate(all.io, { options, file })));
+    .action(
+      action(all, async (options, [file]) => (await module()).configValidate(all.io, { options, file })),
+    );
   config
     .command("schema")
     .description("Print the JSON schema of the configuration.")

@@ -31,7 +31,11 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   using _lock = operatorLock(options, "nodelet reset");
   if (!journal.exists) {
     await removeLock(machine);
-    showResult(io, { format: options.output, result: { undone: 0, failures: [] }, table: "Nothing to undo: this host is not a node.\n" });
+    showResult(io, {
+      format: options.output,
+      result: { undone: 0, failures: [] },
+      table: "Nothing to undo: this host is not a node.\n",
+    });
     return ExitCode.ok;
   }
   confirm(io, options);
@@ -48,9 +52,12 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   });
   if (io.terminal) io.err("\r\x1b[K");
   if (report.failures.length > 0) {
-    throw new AppError(`Cannot put everything back; ${report.failures.length} of ${report.undone + report.failures.length} changes remain:\n  ${report.failures.join("\n  ")}`, {
-      hint: "remove the causes and run nodelet reset again; the journal was kept",
-    });
+    throw new AppError(
+      `Cannot put everything back; ${report.failures.length} of ${report.undone + report.failures.length} changes remain:\n  ${report.failures.join("\n  ")}`,
+      {
+        hint: "remove the causes and run nodelet reset again; the journal was kept",
+      },
+    );
   }
   journal.discard();
   await removeLock(machine);
@@ -65,15 +72,20 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
 
 /** Containers go on without a Docker that was stopped meanwhile; only Docker itself can remove them. */
 async function wakeDocker(machine: Machine, journal: Journal): Promise<void> {
-  const inDocker = journal.records().some(({ kind }) => kind === "container" || kind === "image" || kind === "pods");
+  const inDocker = journal
+    .records()
+    .some(({ kind }) => kind === "container" || kind === "image" || kind === "pods");
   if (machine.root !== "/" || !inDocker || (await machine.docker.alive())) return;
   const { stdout } = await machine.run(["systemctl", "show", "docker.service", "--property=LoadState"]);
   if (stdout.includes("not-found")) return;
   await machine.run(["systemctl", "start", "docker.service"], { check: false, timeoutMs: 120_000 });
   if (await machine.docker.alive()) return;
-  throw new AppError("Cannot reset: Docker does not answer and does not start, so what runs in it cannot be removed", {
-    hint: 'see "journalctl -u docker.service"; start Docker and run nodelet reset again',
-  });
+  throw new AppError(
+    "Cannot reset: Docker does not answer and does not start, so what runs in it cannot be removed",
+    {
+      hint: 'see "journalctl -u docker.service"; start Docker and run nodelet reset again',
+    },
+  );
 }
 
 /** The last trace of ours. Whoever takes the lock from now on makes a new file. */
@@ -83,12 +95,21 @@ async function removeLock(machine: Machine): Promise<void> {
 
 function confirm(io: Io, options: ResetOptions): void {
   if (options.yes) return;
-  const answer = io.ask("This stops Kubernetes on this host and removes its data, etcd's too. Type yes to go on: ");
-  if (answer === undefined) throw new UsageError("Cannot reset without a confirmation: standard input is not a terminal; expected --yes");
-  if (answer.trim() !== "yes") throw new UsageError(`Not reset: the answer was "${answer.trim()}"; expected yes`);
+  const answer = io.ask(
+    "This stops Kubernetes on this host and removes its data, etcd's too. Type yes to go on: ",
+  );
+  if (answer === undefined)
+    throw new UsageError(
+      "Cannot reset without a confirmation: standard input is not a terminal; expected --yes",
+    );
+  if (answer.trim() !== "yes")
+    throw new UsageError(`Not reset: the answer was "${answer.trim()}"; expected yes`);
 }
 
-const dockerText = (machine: Machine) => Bun.file(placeOf(machine, paths.daemonJson)).text().catch(() => undefined);
+const dockerText = (machine: Machine) =>
+  Bun.file(placeOf(machine, paths.daemonJson))
+    .text()
+    .catch(() => undefined);
 
 /** What no single record knows: systemd reads its files again, and Docker its settings if they changed. */
 async function settle(machine: Machine, ours: string | undefined): Promise<void> {
@@ -105,22 +126,37 @@ async function settle(machine: Machine, ours: string | undefined): Promise<void>
  * Live restore off again, without the restart that would end the host's own containers. A reload takes only what stands in
  * the file, so what was not there stands in it until the engine has taken it.
  */
-async function reload(machine: Machine, file: { original: string | undefined; settings: DockerSettings }): Promise<void> {
+async function reload(
+  machine: Machine,
+  file: { original: string | undefined; settings: DockerSettings },
+): Promise<void> {
   const place = placeOf(machine, paths.daemonJson);
   const wanted = file.settings["live-restore"] === true;
   const mode = file.original === undefined ? 0o644 : (await stat(place)).mode & 0o7777;
   await writeAtomically(place, JSON.stringify({ ...file.settings, "live-restore": wanted }), { mode });
   await machine.run(["systemctl", "reload", DOCKER]);
   await until(
-    async () => ((await machine.docker.info()).liveRestore === wanted ? { value: true } : { missing: "it has not taken its settings" }),
-    { action: "reload Docker", timeoutMs: 30_000, clock: systemClock, signal: new AbortController().signal, hint: "systemctl restart docker" },
+    async () =>
+      (await machine.docker.info()).liveRestore === wanted
+        ? { value: true }
+        : { missing: "it has not taken its settings" },
+    {
+      action: "reload Docker",
+      timeoutMs: 30_000,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      hint: "systemctl restart docker",
+    },
   );
   if (file.original === undefined) await rm(place);
   else await writeAtomically(place, file.original, { mode });
 }
 
 function showPlan(io: Io, { journal, options }: { journal: Journal; options: ResetOptions }): number {
-  const records = journal.records().reverse().map(({ kind, key }) => ({ kind, key }));
+  const records = journal
+    .records()
+    .reverse()
+    .map(({ kind, key }) => ({ kind, key }));
   const rows = records.map(({ kind, key }) => [kind.toUpperCase(), key]);
   const table = `${rows.length > 0 ? renderTable({ columns: ["KIND", "WHAT"], rows }) : ""}${rows.length} changes would be undone; none was.\n`;
   showResult(io, { format: options.output, result: { plan: records }, table });

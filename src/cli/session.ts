@@ -66,11 +66,16 @@ export interface SessionOptions {
  *
  * @throws PreflightError for another user; LockedError naming who is at work
  */
-export function operatorLock(options: GlobalOptions & { dryRun?: boolean }, command: string): Lock | undefined {
+export function operatorLock(
+  options: GlobalOptions & { dryRun?: boolean },
+  command: string,
+): Lock | undefined {
   if (options.root !== "/" || options.dryRun) return undefined;
   const uid = process.getuid?.();
   if (uid !== 0) {
-    throw new PreflightError([{ code: "NotRoot", message: `Running as user ${uid}; expected root`, hint: "run it with sudo" }]);
+    throw new PreflightError([
+      { code: "NotRoot", message: `Running as user ${uid}; expected root`, hint: "run it with sudo" },
+    ]);
   }
   return takeLock(paths.lock, command);
 }
@@ -81,7 +86,10 @@ export function openMachine(root: string): Machine {
 }
 
 /** Reads the configuration as files and flags give it. @throws ConfigError with every problem */
-export async function readConfig(machine: Machine, options: { config?: string; flags?: Record<string, unknown> }): Promise<Config> {
+export async function readConfig(
+  machine: Machine,
+  options: { config?: string; flags?: Record<string, unknown> },
+): Promise<Config> {
   const { loadConfig, readConfigDir } = await import("../config/load.ts");
   const path = options.config ?? placeOf(machine, paths.configDir);
   const files = await readConfigDir(path, { mustExist: options.config !== undefined });
@@ -103,11 +111,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       : realHost(machine, {
           journal,
           plan,
-          onChange: (change) => log.info(`changed ${change.kind} ${change.key}: ${change.from} -> ${change.to}`),
+          onChange: (change) =>
+            log.info(`changed ${change.kind} ${change.key}: ${change.from} -> ${change.to}`),
         });
   const recorded = parseRecord(await host.read(paths.cluster));
   const node = nodeFacts(config, { names: readHostNames(), clusterId: recorded?.clusterId ?? randomUUID() });
-  const certs = { ca: `${paths.certs}/ca.crt`, cert: `${paths.certs}/admin.crt`, key: `${paths.certs}/admin.key` };
+  const certs = {
+    ca: `${paths.certs}/ca.crt`,
+    cert: `${paths.certs}/admin.crt`,
+    key: `${paths.certs}/admin.key`,
+  };
   const ctx: Ctx = Object.freeze({
     config,
     node,

@@ -14,7 +14,11 @@ export async function nodeStatus(
   const session = await openSession({ options, io, signal, purpose: "look" });
   const { ctx, recorded } = session;
   if (!recorded) {
-    showResult(io, { format: options.output, result: { state: "none" }, table: "This host is not a node. Make it one: nodelet init\n" });
+    showResult(io, {
+      format: options.output,
+      result: { state: "none" },
+      table: "This host is not a node. Make it one: nodelet init\n",
+    });
     return ExitCode.failed;
   }
   const phases = await probeAll(session);

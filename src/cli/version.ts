@@ -12,7 +12,16 @@ const COMMIT: string = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "unknow
 
 /** `nodelet version` */
 export function versionText(io: Io, { options }: { options: { output: OutputFormat } }): number {
-  const result = { version: VERSION, commit: COMMIT, bun: Bun.version, platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}` };
-  showResult(io, { format: options.output, result, table: `nodelet ${VERSION} (${COMMIT}), Bun ${Bun.version}\n` });
+  const result = {
+    version: VERSION,
+    commit: COMMIT,
+    bun: Bun.version,
+    platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+  };
+  showResult(io, {
+    format: options.output,
+    result,
+    table: `nodelet ${VERSION} (${COMMIT}), Bun ${Bun.version}\n`,
+  });
   return ExitCode.ok;
 }

@@ -33,7 +33,14 @@ export function dockerEngine(socket: string = DOCKER_SOCKET): Docker {
     info: () => ask("read the engine's facts", readInfo),
     alive: () => ping(socket),
     imageId: (reference) =>
-      ask(`look up the image "${reference}"`, (c) => orMissing(c.getImage(reference).inspect().then((image) => image.Id))),
+      ask(`look up the image "${reference}"`, (c) =>
+        orMissing(
+          c
+            .getImage(reference)
+            .inspect()
+            .then((image) => image.Id),
+        ),
+      ),
     load: (archive, signal) => loadArchive({ socket, archive, ...(signal && { signal }) }),
     tag: (imageId, reference) =>
       ask(`name the image "${reference}"`, async (c) => {
@@ -41,17 +48,31 @@ export function dockerEngine(socket: string = DOCKER_SOCKET): Docker {
         await c.getImage(imageId).tag({ repo: reference.slice(0, colon), tag: reference.slice(colon + 1) });
       }),
     removeImage: (reference) =>
-      ask(`remove the image "${reference}"`, async (c) => void (await orMissing(c.getImage(reference).remove()))),
+      ask(
+        `remove the image "${reference}"`,
+        async (c) => void (await orMissing(c.getImage(reference).remove())),
+      ),
     inspect: (name) => ask(`look at the container "${name}"`, (c) => orMissing(inspectContainer(c, name))),
     list: (labels) => ask("list containers", (c) => listContainers(c, labels)),
     create: (spec) =>
-      ask(`create the container "${spec.name}"`, async (c) => void (await c.createContainer(createOptions(spec)))),
-    start: (name) => ask(`start the container "${name}"`, async (c) => void (await c.getContainer(name).start())),
+      ask(
+        `create the container "${spec.name}"`,
+        async (c) => void (await c.createContainer(createOptions(spec))),
+      ),
+    start: (name) =>
+      ask(`start the container "${name}"`, async (c) => void (await c.getContainer(name).start())),
     stop: (name, timeoutSeconds) =>
-      ask(`stop the container "${name}"`, async (c) => void (await orMissing(c.getContainer(name).stop({ t: timeoutSeconds })))),
+      ask(
+        `stop the container "${name}"`,
+        async (c) => void (await orMissing(c.getContainer(name).stop({ t: timeoutSeconds }))),
+      ),
     remove: (name) =>
-      ask(`remove the container "${name}"`, async (c) => void (await orMissing(c.getContainer(name).remove({ force: true, v: true })))),
-    logs: (name, lines) => ask(`read the log of the container "${name}"`, (c) => readLogs(c, { name, lines })),
+      ask(
+        `remove the container "${name}"`,
+        async (c) => void (await orMissing(c.getContainer(name).remove({ force: true, v: true }))),
+      ),
+    logs: (name, lines) =>
+      ask(`read the log of the container "${name}"`, (c) => readLogs(c, { name, lines })),
   };
 }
 
@@ -74,7 +95,8 @@ async function orMissing<T>(request: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     const status = (error as { statusCode?: number }).statusCode;
     // 409: a removal that is under way already.
-    const gone = status === 404 || status === 304 || (status === 409 && /already in progress/.test(messageOf(error)));
+    const gone =
+      status === 404 || status === 304 || (status === 409 && /already in progress/.test(messageOf(error)));
     if (gone) return undefined;
     throw error;
   }
@@ -106,7 +128,11 @@ async function ping(socket: string): Promise<boolean> {
  * Streams an archive into the engine with fetch: measured at less than half of the memory that dockerode's own way
  * takes, and a little faster.
  */
-async function loadArchive(options: { socket: string; archive: string; signal?: AbortSignal }): Promise<void> {
+async function loadArchive(options: {
+  socket: string;
+  archive: string;
+  signal?: AbortSignal;
+}): Promise<void> {
   const { socket, archive, signal } = options;
   try {
     const response = await fetch("http://docker/images/load?quiet=1", {
@@ -173,7 +199,9 @@ function createOptions(spec: ContainerSpec): Dockerode.ContainerCreateOptions {
       NetworkMode: "host",
       // Survives an engine that is started again; nodelet itself takes care of everything else.
       RestartPolicy: { Name: "always" },
-      Binds: (spec.mounts ?? []).map((mount) => `${mount.source}:${mount.target}${mount.readOnly ? ":ro" : ""}`),
+      Binds: (spec.mounts ?? []).map(
+        (mount) => `${mount.source}:${mount.target}${mount.readOnly ? ":ro" : ""}`,
+      ),
       Privileged: spec.privileged ?? false,
       ...(!spec.privileged && {
         CapDrop: ["ALL"],
@@ -193,14 +221,16 @@ function createOptions(spec: ContainerSpec): Dockerode.ContainerCreateOptions {
 }
 
 async function readLogs(client: Client, options: { name: string; lines: number }): Promise<string> {
-  const raw = await client.getContainer(options.name).logs({ stdout: true, stderr: true, tail: options.lines });
+  const raw = await client
+    .getContainer(options.name)
+    .logs({ stdout: true, stderr: true, tail: options.lines });
   return demultiplex(raw as unknown as Buffer);
 }
 
 /** Joins the frames of a log: 8 bytes of header (stream, 3 zeros, length), then the text. */
 export function demultiplex(raw: Buffer): string {
   const parts: Buffer[] = [];
-  for (let at = 0; at + 8 <= raw.length; ) {
+  for (let at = 0; at + 8 <= raw.length;) {
     const length = raw.readUInt32BE(at + 4);
     parts.push(raw.subarray(at + 8, at + 8 + length));
     at += 8 + length;

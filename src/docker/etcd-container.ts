@@ -13,9 +13,16 @@ const CIPHERS =
  *
  * @see https://etcd.io/docs/v3.4/op-guide/configuration/
  */
-export function etcdContainer({ config, node, bundle, paths }: Pick<Ctx, "config" | "node" | "bundle" | "paths">): ContainerSpec {
+export function etcdContainer({
+  config,
+  node,
+  bundle,
+  paths,
+}: Pick<Ctx, "config" | "node" | "bundle" | "paths">): ContainerSpec {
   const peer = `https://${node.ip}:${config.etcdPeerPort}`;
-  const clients = ["127.0.0.1", node.ip].map((address) => `https://${address}:${config.etcdClientPort}`).join(",");
+  const clients = ["127.0.0.1", node.ip]
+    .map((address) => `https://${address}:${config.etcdClientPort}`)
+    .join(",");
   const flags = {
     name: node.name,
     "data-dir": DATA,

@@ -11,7 +11,10 @@ const INPUTS = "io.pf9.nodelet.inputs";
  * network namespace: kube-proxy would end when it cannot set its size, so it is told to leave it
  * @see https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/
  */
-export function kubeProxyConfiguration({ config, node, paths }: Pick<Ctx, "config" | "node" | "paths">, options: { conntrackWritable: boolean }) {
+export function kubeProxyConfiguration(
+  { config, node, paths }: Pick<Ctx, "config" | "node" | "paths">,
+  options: { conntrackWritable: boolean },
+) {
   const own = { maxPerCore: config.maxNatConn ?? 32768 };
   const foreign = { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" };
   return {

@@ -18,7 +18,8 @@ export function parseDockerSettings(text: string | undefined, path: string): Doc
   if (text === undefined || text.trim() === "") return {};
   try {
     const parsed: unknown = JSON.parse(text);
-    if (parsed !== null && typeof parsed === "object" && !Array.isArray(parsed)) return parsed as DockerSettings;
+    if (parsed !== null && typeof parsed === "object" && !Array.isArray(parsed))
+      return parsed as DockerSettings;
   } catch {
     // Told below, with the same way out.
   }

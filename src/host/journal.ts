@@ -1,4 +1,16 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { AppError, codeOf, messageOf } from "../errors.ts";
 import { type KindName, kinds } from "./kinds/index.ts";
@@ -63,9 +75,12 @@ export class Journal {
       this.#append(`${JSON.stringify(record)}\n`);
     } catch (error) {
       const full = codeOf(error) === "ENOSPC";
-      throw new AppError(`Cannot write the journal "${this.#file}": ${full ? "no space left on the device" : messageOf(error)}`, {
-        hint: full ? "free space on that file system and run the command again" : "run as root",
-      });
+      throw new AppError(
+        `Cannot write the journal "${this.#file}": ${full ? "no space left on the device" : messageOf(error)}`,
+        {
+          hint: full ? "free space on that file system and run the command again" : "run as root",
+        },
+      );
     }
     seen.add(id);
   }
@@ -101,10 +116,11 @@ export class Journal {
     try {
       const text = readFileSync(this.#file, "utf8");
       // A torn line must not swallow the next one.
-      if (text !== "" && !text.endsWith("\n")) ftruncateSync(file, Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1)));
+      if (text !== "" && !text.endsWith("\n"))
+        ftruncateSync(file, Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1)));
       const bytes = Buffer.from(line);
       // A full disk may take the first part of a line without an error; the next write of the rest then has it.
-      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+      for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -174,7 +190,9 @@ export async function undoAll(
   await options.settle?.();
   // A load goes on in the engine after the program that asked for it was killed, until the engine starts anew.
   for (const { key, before } of records.filter((one) => one.kind === "image")) {
-    await kinds.image.restore(machine, { key, before }).catch((error) => failures.push(`image ${key}: ${messageOf(error)}`));
+    await kinds.image
+      .restore(machine, { key, before })
+      .catch((error) => failures.push(`image ${key}: ${messageOf(error)}`));
   }
   for (const record of records.filter(isSetting)) await undo(record, ++index);
   return { undone: total - failures.length, failures };

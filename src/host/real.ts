@@ -14,7 +14,9 @@ export interface PlannedChange {
 }
 
 /** What the two hosts share: looking at the machine. */
-function looking(machine: Machine): Pick<Host, "root" | "read" | "list" | "exists" | "place" | "run" | "docker"> {
+function looking(
+  machine: Machine,
+): Pick<Host, "root" | "read" | "list" | "exists" | "place" | "run" | "docker"> {
   return {
     root: machine.root,
     docker: machine.docker,

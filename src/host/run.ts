@@ -40,22 +40,23 @@ export function pretty(argv: readonly string[]): string {
  * @throws AppError with the command and the last lines of its output when it is not found, is killed by the deadline,
  * or ends with another code than 0 while `check` is on.
  */
-export async function run(
-  argv: readonly string[],
-  options: RunOptions = {},
-): Promise<RunResult> {
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const timeoutMs = options.timeoutMs ?? 30_000;
   const started = start(argv, options, timeoutMs);
   const output = Promise.all([new Response(started.stdout).text(), new Response(started.stderr).text()]);
   const exitCode = await started.exited;
   if (started.signalCode === "SIGKILL" && !options.signal?.aborted) {
     // What it started may hold its output open for long; nobody waits for that.
-    throw new AppError(`Cannot finish "${pretty(argv)}": it was killed; expected an end within ${timeoutMs / 1000} s`);
+    throw new AppError(
+      `Cannot finish "${pretty(argv)}": it was killed; expected an end within ${timeoutMs / 1000} s`,
+    );
   }
   const [stdout, stderr] = await output;
   if (exitCode !== 0 && (options.check ?? true)) {
     const words = lastLines(stderr.trim() || stdout.trim());
-    throw new AppError(`Command "${pretty(argv)}" failed with exit code ${exitCode}${words ? `: ${words}` : ""}`);
+    throw new AppError(
+      `Command "${pretty(argv)}" failed with exit code ${exitCode}${words ? `: ${words}` : ""}`,
+    );
   }
   return { stdout, stderr, exitCode };
 }

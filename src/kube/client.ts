@@ -31,7 +31,11 @@ export interface KubeResponse {
 /** The API server of this node, on mutual TLS. */
 export interface Kube {
   /** Any request. The answer may be a refusal. @throws AppError when the server cannot be reached. */
-  request(method: string, path: string, options?: { body?: unknown; contentType?: string; timeoutMs?: number }): Promise<KubeResponse>;
+  request(
+    method: string,
+    path: string,
+    options?: { body?: unknown; contentType?: string; timeoutMs?: number },
+  ): Promise<KubeResponse>;
   /** An object, or undefined when it is not there. @throws AppError on any other refusal. */
   get(path: string): Promise<KubeObject | undefined>;
   /** Items of a list. */
@@ -120,7 +124,8 @@ export function kubeClient(options: KubeOptions): Kube {
         body: object,
         contentType: "application/apply-patch+yaml",
       }),
-    patch: (path, patch) => must("PATCH", path, { body: patch, contentType: "application/strategic-merge-patch+json" }),
+    patch: (path, patch) =>
+      must("PATCH", path, { body: patch, contentType: "application/strategic-merge-patch+json" }),
     ready: () => healthy("/readyz"),
     live: () => healthy("/livez"),
   };

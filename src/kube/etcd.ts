@@ -20,7 +20,10 @@ export type EtcdHealth = { members: EtcdMember[] } | { missing: string };
  * @returns the members when the member is healthy (it has a leader), else what is missing. Never throws for an etcd
  * that is down.
  */
-export async function etcdHealth(host: Host, options: { port: number; signal: AbortSignal }): Promise<EtcdHealth> {
+export async function etcdHealth(
+  host: Host,
+  options: { port: number; signal: AbortSignal },
+): Promise<EtcdHealth> {
   const ask = await connect(host, options);
   const health = await ask("GET", "/health");
   if ("missing" in health) return health;
@@ -51,7 +54,9 @@ async function connect(host: Host, options: { port: number; signal: AbortSignal 
       const body = (await response.json()) as Record<string, unknown>;
       return response.ok ? { body } : { missing: `etcd answers ${response.status} on ${path}` };
     } catch (error) {
-      return { missing: `etcd does not answer on port ${options.port} (${codeOf(error) ?? (error as Error).name})` };
+      return {
+        missing: `etcd does not answer on port ${options.port} (${codeOf(error) ?? (error as Error).name})`,
+      };
     }
   };
 }

@@ -18,7 +18,9 @@ export function renderKubeconfig(options: KubeconfigOptions): string {
     {
       apiVersion: "v1",
       kind: "Config",
-      clusters: [{ name: "default-cluster", cluster: { server, "certificate-authority-data": base64(options.ca) } }],
+      clusters: [
+        { name: "default-cluster", cluster: { server, "certificate-authority-data": base64(options.ca) } },
+      ],
       users: [
         {
           name: user,

@@ -70,8 +70,12 @@ function kubeletFlags({ config, node, facts, pauseImage }: KubeletUnit): string[
 
 function nodeLabels(config: Config): string[] {
   // A kubelet may not give itself labels of these domains (NodeRestriction); 110-label-taint-node sets all others too.
-  const own = Object.entries(config.nodeLabels).filter(([name]) => !/(^|\.)(kubernetes|k8s)\.io\//.test(name));
-  return own.length === 0 ? [] : [`--node-labels=${own.map(([name, value]) => `${name}=${value}`).join(",")}`];
+  const own = Object.entries(config.nodeLabels).filter(
+    ([name]) => !/(^|\.)(kubernetes|k8s)\.io\//.test(name),
+  );
+  return own.length === 0
+    ? []
+    : [`--node-labels=${own.map(([name, value]) => `${name}=${value}`).join(",")}`];
 }
 
 function nodeTaints(config: Config): string[] {
@@ -82,6 +86,10 @@ function nodeTaints(config: Config): string[] {
 
 /** Quotes a word for ExecStart=: systemd knows `%` and `$`, and splits at blanks. */
 function quote(word: string): string {
-  const escaped = word.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("%", "%%").replaceAll("$", "$$$$");
+  const escaped = word
+    .replaceAll("\\", "\\\\")
+    .replaceAll('"', '\\"')
+    .replaceAll("%", "%%")
+    .replaceAll("$", "$$$$");
   return /[\s'"]/.test(word) ? `"${escaped}"` : escaped;
 }

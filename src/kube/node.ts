@@ -16,19 +16,29 @@ export function nodePath(ctx: Pick<Ctx, "node">): string {
 
 /** The labels that say what the node is, and those that the operator wants. */
 export function wantedLabels({ config, bundle }: Pick<Ctx, "config" | "bundle">): Record<string, string> {
-  const role = config.role === "master" ? kubeFacts(bundle.kubernetesVersion).masterLabels : ["node-role.kubernetes.io/worker"];
+  const role =
+    config.role === "master"
+      ? kubeFacts(bundle.kubernetesVersion).masterLabels
+      : ["node-role.kubernetes.io/worker"];
   return { ...Object.fromEntries(role.map((name) => [name, ""])), ...config.nodeLabels };
 }
 
 /** The node's taints with ours as wanted, and everybody else's as they are. */
-export function wantedTaints(current: readonly NodeTaint[], { config, bundle }: Pick<Ctx, "config" | "bundle">): NodeTaint[] {
+export function wantedTaints(
+  current: readonly NodeTaint[],
+  { config, bundle }: Pick<Ctx, "config" | "bundle">,
+): NodeTaint[] {
   const master = kubeFacts(bundle.kubernetesVersion).masterTaint;
   const ours: NodeTaint[] = [
-    ...(config.role === "master" && !config.allowWorkloadsOnMaster ? [{ key: master, effect: "NoSchedule" }] : []),
+    ...(config.role === "master" && !config.allowWorkloadsOnMaster
+      ? [{ key: master, effect: "NoSchedule" }]
+      : []),
     ...config.nodeTaints,
   ];
-  const again = (taint: NodeTaint, at: number) => ours.findLastIndex((own) => own.key === taint.key && own.effect === taint.effect) !== at;
-  const isOurs = (taint: NodeTaint) => taint.key === master || ours.some((own) => own.key === taint.key && own.effect === taint.effect);
+  const again = (taint: NodeTaint, at: number) =>
+    ours.findLastIndex((own) => own.key === taint.key && own.effect === taint.effect) !== at;
+  const isOurs = (taint: NodeTaint) =>
+    taint.key === master || ours.some((own) => own.key === taint.key && own.effect === taint.effect);
   return [...current.filter((taint) => !isOurs(taint)), ...ours.filter((taint, at) => !again(taint, at))];
 }
 
@@ -41,5 +51,7 @@ export function isReady(node: KubeObject): boolean {
 /** Why a node is not ready, in its own words. */
 export function whyNotReady(node: KubeObject): string {
   const conditions = (node.status?.conditions ?? []) as { type: string; message?: string }[];
-  return conditions.find((condition) => condition.type === "Ready")?.message ?? "the kubelet has not reported yet";
+  return (
+    conditions.find((condition) => condition.type === "Ready")?.message ?? "the kubelet has not reported yet"
+  );
 }

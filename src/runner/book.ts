@@ -33,8 +33,10 @@ export function noteEvent(file: string, event: PhaseEvent): void {
   const notes = readNotes(file);
   const at = new Date().toISOString();
   if (event.type === "begin") notes[event.phase.id] = { status: "executing", at };
-  if (event.type === "end") notes[event.phase.id] = { status: event.verb === "start" ? "running" : "stopped", at };
-  if (event.type === "fail") notes[event.phase.id] = { status: "failed", at, message: messageOf(event.error) };
+  if (event.type === "end")
+    notes[event.phase.id] = { status: event.verb === "start" ? "running" : "stopped", at };
+  if (event.type === "fail")
+    notes[event.phase.id] = { status: "failed", at, message: messageOf(event.error) };
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     writeFileSync(`${file}.tmp`, JSON.stringify(notes, null, 1), { mode: 0o600 });

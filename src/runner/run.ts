@@ -20,7 +20,10 @@ export interface RunReport {
  *
  * @throws AppError naming the phase; InterruptedError after the signal of the context, when no phase is half started
  */
-export async function startPhases(ctx: Ctx, options: { phases: readonly Phase[]; listen: Listener }): Promise<RunReport> {
+export async function startPhases(
+  ctx: Ctx,
+  options: { phases: readonly Phase[]; listen: Listener },
+): Promise<RunReport> {
   const { phases, listen } = options;
   const cancel = new AbortController();
   const inner: Ctx = { ...ctx, signal: AbortSignal.any([ctx.signal, cancel.signal]) };
@@ -65,7 +68,13 @@ export async function stopPhases(
   const reversed = options.phases.toReversed();
   for (const [at, phase] of reversed.entries()) {
     if (ctx.signal.aborted) throw interrupted(`stop the phase "${phase.id}"`);
-    const step = stepOf({ phase, verb: "stop", index: at + 1, total: reversed.length, listen: options.listen });
+    const step = stepOf({
+      phase,
+      verb: "stop",
+      index: at + 1,
+      total: reversed.length,
+      listen: options.listen,
+    });
     step.begin();
     try {
       const outcome = await step.guard(() => phase.stop(ctx, step.say));

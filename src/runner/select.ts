@@ -7,7 +7,9 @@ import type { Phase } from "./phase.ts";
  * @throws UsageError with the range and the nearest thing to look at
  */
 export function findPhase(phases: readonly Phase[], typed: string): number {
-  const at = /^\d{1,2}$/.test(typed) ? Number(typed) - 1 : phases.findIndex((phase) => isCalled(phase, typed));
+  const at = /^\d{1,2}$/.test(typed)
+    ? Number(typed) - 1
+    : phases.findIndex((phase) => isCalled(phase, typed));
   if (phases[at]) return at;
   throw new UsageError(
     `Cannot find the phase "${typed}"; expected an index from 1 to ${phases.length} or an id such as "${phases[0]?.id}"`,
@@ -29,7 +31,8 @@ export function selectPhases(
   options: { phase?: string | undefined; single?: boolean | undefined },
 ): readonly Phase[] {
   if (options.phase === undefined) {
-    if (options.single) throw new UsageError("Cannot tell which phase --single is about; expected --phase as well");
+    if (options.single)
+      throw new UsageError("Cannot tell which phase --single is about; expected --phase as well");
     return phases;
   }
   const at = findPhase(phases, options.phase);

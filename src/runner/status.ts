@@ -30,8 +30,14 @@ export async function statusOf(
   return await Promise.all(
     options.phases.map(async (phase, at) => {
       const note = options.notes[phase.id];
-      const about = { index: at + 1, id: phase.id, title: phase.title, statusCheck: phase.status !== undefined };
-      if (options.busy && note?.status === "executing") return { ...about, status: "executing", message: "" } as const;
+      const about = {
+        index: at + 1,
+        id: phase.id,
+        title: phase.title,
+        statusCheck: phase.status !== undefined,
+      };
+      if (options.busy && note?.status === "executing")
+        return { ...about, status: "executing", message: "" } as const;
       if (!phase.status) return { ...about, status: "N/A", message: "" } as const;
       const found = await probe(ctx, phase);
       return { ...about, status: found.state, message: found.message ?? "" };

@@ -44,5 +44,7 @@ export async function until<T>(poll: () => Promise<Poll<T>>, options: WaitOption
 
 /** The error of an action that the operator stopped. */
 export function interrupted(action: string): InterruptedError {
-  return new InterruptedError(`Interrupted: did not ${action}`, { hint: "run the same command again to go on" });
+  return new InterruptedError(`Interrupted: did not ${action}`, {
+    hint: "run the same command again to go on",
+  });
 }

@@ -17,9 +17,7 @@ export interface CopyWanted {
 }
 
 /** What stood at the path. A foreign file is set aside under `kept`, not held in the journal. */
-export type CopyFound =
-  | { type: "absent" }
-  | { type: "file"; sha256: string; mode: number; kept: string };
+export type CopyFound = { type: "absent" } | { type: "file"; sha256: string; mode: number; kept: string };
 
 async function readCopy(machine: Machine, wanted: CopyWanted): Promise<CopyFound> {
   const place = placeOf(machine, wanted.path);

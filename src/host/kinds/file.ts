@@ -67,9 +67,12 @@ export const fileKind: Kind<FileWanted, FileFound> = {
   async apply(machine, wanted) {
     const found = await readFound(machine, wanted.path);
     if (found.type === "other") {
-      throw new AppError(`Cannot write "${wanted.path}": it is not a regular file; expected a file or nothing`, {
-        hint: "move it away",
-      });
+      throw new AppError(
+        `Cannot write "${wanted.path}": it is not a regular file; expected a file or nothing`,
+        {
+          hint: "move it away",
+        },
+      );
     }
     await writeAtomically(placeOf(machine, wanted.path), wanted.content, { mode: wanted.mode });
   },

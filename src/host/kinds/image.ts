@@ -28,7 +28,8 @@ export const imageKind: Kind<ImageWanted, ImageFound> = {
   },
   same: (found, wanted) => found.imageId === wanted.imageId,
   async apply(machine, wanted) {
-    if ((await machine.docker.imageId(wanted.imageId)) === undefined) await machine.docker.load(wanted.archive);
+    if ((await machine.docker.imageId(wanted.imageId)) === undefined)
+      await machine.docker.load(wanted.archive);
     const loaded = await machine.docker.imageId(wanted.imageId);
     if (loaded === undefined) {
       throw new AppError(

@@ -37,5 +37,7 @@ export const moduleKind: Kind<ModuleWanted, ModuleFound> = {
 
 /** True when the kernel has the feature, as a module or built in. */
 export function hasModule(machine: Machine, wanted: ModuleWanted): boolean {
-  return existsSync(placeOf(machine, wanted.proof)) || existsSync(placeOf(machine, `/sys/module/${wanted.name}`));
+  return (
+    existsSync(placeOf(machine, wanted.proof)) || existsSync(placeOf(machine, `/sys/module/${wanted.name}`))
+  );
 }
