@@ -60,7 +60,13 @@ export function dockerEngine(socket: string = DOCKER_SOCKET): Docker {
         async (c) => void (await c.createContainer(createOptions(spec))),
       ),
     start: (name) =>
-      ask(`start the container "${name}"`, async (c) => void (await c.getContainer(name).start())),
+      ask(`start the container "${name}"`, async (c) => {
+        const container = c.getContainer(name);
+        await container.start().catch((error: Error) => {
+          if (!/paused container/.test(error.message)) throw error;
+          return container.unpause() as Promise<unknown>;
+        });
+      }),
     stop: (name, timeoutSeconds) =>
       ask(
         `stop the container "${name}"`,
@@ -164,8 +170,9 @@ async function inspectContainer(client: Client, name: string): Promise<Container
     id: found.Id,
     name: found.Name.replace(/^\//, ""),
     imageId: found.Image,
-    running: found.State.Running,
-    status: found.State.Running ? "running" : `${found.State.Status} (${found.State.ExitCode})`,
+    // To the engine a paused container runs; it does nothing, though.
+    running: found.State.Running && !found.State.Paused,
+    status: found.State.Running && !found.State.Paused ? "running" : `${found.State.Status} (${found.State.ExitCode})`,
     exitCode: found.State.ExitCode,
     pid: found.State.Pid,
     labels: found.Config.Labels ?? {},

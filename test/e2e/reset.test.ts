@@ -87,7 +87,7 @@ describe("reset of a host that had a life before", () => {
   const FOREIGN = "foreign";
   const { step } = story({ name: "e2e-reset-lived", ip: "10.88.0.103" }, async (node) => {
     await node.sh(`
-      jq '. + {"log-opts": {"max-size": "3m", "labels": "a"}, "log-driver": "json-file", "live-restore": true}' /etc/docker/daemon.json >/tmp/d
+      jq '. + {"log-opts": {"max-size": "3m", "labels": "a"}, "log-driver": "json-file"}' /etc/docker/daemon.json >/tmp/d
       install -m 640 /tmp/d /etc/docker/daemon.json; rm /tmp/d; systemctl restart docker
       mkdir -p -m 711 /etc/cni/net.d; echo '{"cniVersion": "0.4.0", "name": "foreign", "plugins": [{"type": "loopback"}]}' >/etc/cni/net.d/99-foreign.conflist
       sysctl -q -w net.ipv4.ip_forward=0 net.ipv4.conf.all.route_localnet=0 vm.overcommit_memory=2
@@ -101,7 +101,8 @@ describe("reset of a host that had a life before", () => {
     const pid = await node.sh(`docker inspect -f '{{.State.Pid}}' ${FOREIGN}`);
     await initNode(node);
     const merged = JSON.parse(await node.sh("cat /etc/docker/daemon.json"));
-    expect(merged["log-opts"]).toEqual({ "max-size": "3m", "max-file": "10", labels: "a" });
+    expect(merged["log-opts"]).toEqual({ "max-size": "3m", labels: "a" });
+    expect(merged["live-restore"]).toBe(true);
     expect(await node.sh("sysctl -n net.ipv4.ip_forward vm.overcommit_memory")).toBe("1\n1");
     expect(await reset(node)).toEqual(UNDONE);
     expect(diff(before, await snapshot(node.host))).toEqual([]);
@@ -109,6 +110,7 @@ describe("reset of a host that had a life before", () => {
   });
 
   step("puts a Docker that was off to rest again", async (node) => {
+    await reset(node);
     await node.sh(`docker rm -f ${FOREIGN}; systemctl disable --now -q docker.socket docker.service`);
     const before = await snapshot(node.host);
     await initNode(node);
