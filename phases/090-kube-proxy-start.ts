@@ -7,6 +7,12 @@ import { ensureAll, readRequired } from "../src/host/host.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
 
+/** The lock that iptables takes, on the host and in the container. */
+const XTABLES_LOCK = "/run/xtables.lock";
+
+/** What systemd makes at each boot, before it starts Docker. */
+const TMPFILES = "/etc/tmpfiles.d/pf9-nodelet.conf";
+
 /** kube-proxy as a container. */
 export const kubeProxyStart: Phase = {
   id: "090-kube-proxy-start",
@@ -24,9 +30,12 @@ export const kubeProxyStart: Phase = {
     const inputs = sha256(content + kubeconfig).slice(0, 32);
     const hasModules = canRead("/lib/modules");
     return await ensureAll(host, [
-      // A bind mount of a file that is not there would make a directory of it.
+      // A bind mount of a file that is not there would make a directory of it; at the next boot too, when /run is empty and
+      // Docker starts the container by itself.
+      { kind: "dir", path: "/etc/tmpfiles.d", mode: 0o755 },
+      { kind: "file", path: TMPFILES, content: `f ${XTABLES_LOCK} 0600 root root -\n`, mode: 0o644 },
       { kind: "dir", path: "/run", mode: 0o755 },
-      { kind: "file", path: "/run/xtables.lock", content: "", mode: 0o600 },
+      { kind: "file", path: XTABLES_LOCK, content: "", mode: 0o600 },
       { kind: "file", path: `${paths.configs}/kube-proxy.yaml`, content, mode: 0o600 },
       { kind: "container", name: "proxy", spec: kubeProxyContainer(ctx, { inputs, hasModules }) },
     ]);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lstat, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { lstat, mkdir, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
 import { syncDir, temporaryOf, writeAtomically } from "../atomic.ts";
@@ -47,6 +47,8 @@ async function restoreFound(machine: Machine, undo: { key: string; before: FileF
   const { key: path, before } = undo;
   const place = placeOf(machine, path);
   if (before.type === "other") return;
+  // An undo that was cut off may have removed the directory already; what made it is undone after this, again.
+  if (before.type !== "absent") await mkdir(dirname(place), { recursive: true });
   if (before.type === "file") {
     const { mode, uid, gid } = before;
     return await writeAtomically(place, Buffer.from(before.base64, "base64"), { mode, uid, gid });
