@@ -50,15 +50,22 @@ function addressOf(hex: string): string {
  * @param options `proc`: where the kernel's process file system is
  */
 export function findListeners(ports: readonly number[], { proc }: { proc: string }): Listener[] {
-  const sockets = ["tcp", "tcp6"].flatMap((name) => parseSockets(readIfThere(`${proc}/net/${name}`), ports));
+  const sockets = readSockets(ports, proc);
   if (sockets.length === 0) return [];
   const owners = findOwners(new Set(sockets.map((socket) => `socket:[${socket.inode}]`)), proc);
-  return sockets.map(({ port, address, inode }) => {
+  // A process may have ended while it was searched for, a kubelet that is started again and again for example.
+  const still = owners.size < sockets.length ? readSockets(ports, proc) : sockets;
+  const there = sockets.filter((socket) => still.some(({ inode }) => inode === socket.inode));
+  return there.map(({ port, address, inode }) => {
     const pid = owners.get(`socket:[${inode}]`);
     if (pid === undefined) return { port, address, pid, process: "", cgroup: "" };
     const process = readIfThere(`${proc}/${pid}/comm`).trim();
     return { port, address, pid, process, cgroup: readIfThere(`${proc}/${pid}/cgroup`) };
   });
+}
+
+function readSockets(ports: readonly number[], proc: string): Socket[] {
+  return ["tcp", "tcp6"].flatMap((name) => parseSockets(readIfThere(`${proc}/net/${name}`), ports));
 }
 
 /** For each socket the first process that has it. Synchronous: ten times faster than a promise per descriptor. */
