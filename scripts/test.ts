@@ -12,6 +12,12 @@ import { elapsed, runScript, say } from "./lib/progress.ts";
 const top = join(import.meta.dir, "..");
 const bun = join(top, "node_modules/.bin/bun");
 
+/** The longest that one test of a story may take. */
+const STORY_TIMEOUT_MS = 300_000;
+
+/** As many as the smallest machine that we test on has cores. */
+const STORIES_AT_ONCE = 2;
+
 const LAYERS = ["check", "fmt", "rules", "unit", "contract", "e2e"] as const;
 type Layer = (typeof LAYERS)[number];
 
@@ -41,16 +47,21 @@ async function single(argv: string[]): Promise<Counts> {
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
 }
 
-/** Runs test files, shows their output, and reads the counts from bun's closing lines. */
-async function tests(files: string[], timeoutMs: number): Promise<Counts> {
-  const argv = [bun, "test", "--timeout", String(timeoutMs), ...files.map((file) => `./${file}`)];
-  const child = Bun.spawn(argv, { cwd: top, stdout: "inherit", stderr: "pipe" });
+/**
+ * Runs test files in a process of their own, and reads the counts from bun's closing lines.
+ *
+ * @param options `together`: other files run at the same time, so the output is shown whole at the end
+ */
+async function tests(files: string[], options: { timeoutMs: number; together?: boolean }): Promise<Counts> {
+  const argv = [bun, "test", "--timeout", String(options.timeoutMs), ...files.map((file) => `./${file}`)];
+  const child = Bun.spawn(argv, { cwd: top, stdout: "ignore", stderr: "pipe" });
   let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stderr) {
-    process.stderr.write(chunk);
+    if (!options.together) process.stderr.write(chunk);
     text += decoder.decode(chunk, { stream: true });
   }
+  if (options.together) process.stderr.write(text);
   const code = await child.exited;
   const count = (word: string) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(text)?.[1] ?? 0);
   const counts = { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
@@ -67,18 +78,27 @@ async function testFiles(folder: string): Promise<string[]> {
     .map((name) => join(folder, name));
 }
 
+/**
+ * Runs stories, each in a process of its own with lab hosts of its own: one that hangs or crashes takes no other with it.
+ * Most of a story is waiting for a cluster, so several run at the same time.
+ */
 async function e2e(stories: string[]): Promise<Counts> {
   await prepareLab();
   const wanted = stories.map((story) => join("test/e2e", `${story}.test.ts`));
   const files = wanted.length > 0 ? wanted : await testFiles("test/e2e");
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
-  // One process a story: a story that hangs or crashes takes no other with it.
-  for (const [at, file] of files.entries()) {
-    const started = performance.now();
-    say(`--- story ${at + 1}/${files.length}: ${file}`);
-    add(sum, await tests([file], 300_000));
-    say(`--- ${file}: ${elapsed(started)}`);
-  }
+  const left = [...files];
+  const work = async () => {
+    for (let file = left.shift(); file !== undefined; file = left.shift()) {
+      const started = performance.now();
+      say(`--- begin ${file}`);
+      const counts = await tests([file], { timeoutMs: STORY_TIMEOUT_MS, together: files.length > 1 });
+      add(sum, counts);
+      const states = `${counts.passed} passed, ${counts.failed} failed`;
+      say(`--- end ${file}: ${states}, ${elapsed(started)}; ${left.length} stories to begin`);
+    }
+  };
+  await Promise.all(Array.from({ length: STORIES_AT_ONCE }, work));
   return sum;
 }
 
@@ -111,8 +131,8 @@ await runScript(async () => {
     check: () => single([bun, "check"]),
     fmt: () => single([bun, "fmt", "--check", "."]),
     rules: () => single([bun, "scripts/rules.ts"]),
-    unit: async () => tests(await testFiles("test/unit"), 30_000),
-    contract: async () => tests(await testFiles("test/contract"), 60_000),
+    unit: async () => tests(await testFiles("test/unit"), { timeoutMs: 30_000 }),
+    contract: async () => tests(await testFiles("test/contract"), { timeoutMs: 60_000 }),
     e2e: () => e2e(values.story),
   };
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
