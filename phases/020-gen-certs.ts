@@ -37,6 +37,8 @@ export const genCerts: Phase = {
     );
     if (bad.length === 0) return { state: "running" };
     const message = bad.map((one) => `${one.name}: ${one.reason ?? one.status}`).join("; ");
-    return { state: bad.every((one) => one.status === "missing") ? "stopped" : "failed", message };
+    // A stop takes all leaves away; one that is missing alone was lost.
+    const stopped = bad.length >= certificates.length && bad.every((one) => one.status === "missing");
+    return { state: stopped ? "stopped" : "failed", message };
   },
 };
