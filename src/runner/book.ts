@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { messageOf } from "../errors.ts";
 import type { PhaseEvent } from "./events.ts";
@@ -42,6 +42,7 @@ export function noteEvent(file: string, event: PhaseEvent): void {
     writeFileSync(`${file}.tmp`, JSON.stringify(notes, null, 1), { mode: 0o600 });
     renameSync(`${file}.tmp`, file);
   } catch {
-    // Told above: the notes are a convenience.
+    // Told above: the notes are a convenience. What was begun of them takes no room.
+    rmSync(`${file}.tmp`, { force: true });
   }
 }
