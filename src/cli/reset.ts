@@ -14,6 +14,7 @@ import { duration } from "./progress.ts";
 import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
 
 const DOCKER = "docker.service";
+const DOCKER_BEFORE = `${paths.stateDir}/docker-before-reset.json`;
 
 /** Options of `nodelet reset`. */
 export interface ResetOptions extends GlobalOptions {
@@ -40,7 +41,7 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   }
   confirm(io, options);
   await wakeDocker(machine, journal);
-  const dockerBefore = await dockerText(machine);
+  const dockerBefore = await dockerTextBefore(machine);
   const report = await undoAll(machine, {
     journal,
     settle: async () => {
@@ -110,6 +111,19 @@ const dockerText = (machine: Machine) =>
   Bun.file(placeOf(machine, paths.daemonJson))
     .text()
     .catch(() => undefined);
+
+/**
+ * What Docker ran with when the undoing began. It is kept with the state: a reset that is cut off has put daemon.json back
+ * already, and the next one must still know that Docker has not read it.
+ */
+async function dockerTextBefore(machine: Machine): Promise<string | undefined> {
+  const place = placeOf(machine, DOCKER_BEFORE);
+  const kept = Bun.file(place);
+  if (await kept.exists()) return await kept.text();
+  const text = await dockerText(machine);
+  await writeAtomically(place, text ?? "", { mode: 0o600 });
+  return text;
+}
 
 /** What no single record knows: systemd reads its files again, and Docker its settings if they changed. */
 async function settle(machine: Machine, ours: string | undefined): Promise<void> {
