@@ -29,6 +29,7 @@ export const kubeProxyStart: Phase = {
     const kubeconfig = await readRequired(host, `${paths.kubeconfigs}/kube-proxy.yaml`);
     const inputs = sha256(content + kubeconfig).slice(0, 32);
     const hasModules = canRead("/lib/modules");
+    await apiServer(ctx);
     return await ensureAll(host, [
       // A bind mount of a file that is not there would make a directory of it; at the next boot too, when /run is empty and
       // Docker starts the container by itself.
@@ -65,6 +66,24 @@ export const kubeProxyStart: Phase = {
       : { state: "failed", message: "kube-proxy is not healthy on port 10256" };
   },
 };
+
+/**
+ * A kube-proxy that finds no API server, or one that has not made its roles yet, asks again only after up to half a minute.
+ * The phase that waits for the control plane tells what is wrong with it, and does so before this deadline.
+ */
+async function apiServer(ctx: Ctx): Promise<void> {
+  if (ctx.host.detached || ctx.config.role !== "master") return;
+  await until(
+    async () => ((await ctx.kube.ready()) ? { value: true } : { missing: "kube-apiserver is not ready" }),
+    {
+      action: "start kube-proxy",
+      timeoutMs: 300_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      hint: "see nodelet phases status -p 100",
+    },
+  );
+}
 
 async function healthy(ctx: Ctx): Promise<boolean> {
   const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);

@@ -1,20 +1,15 @@
 import type { Ctx } from "../src/ctx.ts";
 import { readRequired } from "../src/host/host.ts";
+import {
+  answers,
+  ensureKubeletClient,
+  lendSchedulerRights,
+  takeBackSchedulerRights,
+} from "../src/kube/rights.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 import { INPUTS } from "../static-pods/control-plane.ts";
 import { controlPlaneManifest } from "./080-kubelet-configure-start.ts";
-
-/** The API server may send requests to kubelets; the role is Kubernetes' own. */
-const BINDING = {
-  apiVersion: "rbac.authorization.k8s.io/v1",
-  kind: "ClusterRoleBinding",
-  metadata: { name: "nodelet:kube-apiserver-kubelet-client" },
-  roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:kubelet-api-admin" },
-  subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "kube-apiserver-kubelet-client" }],
-};
-
-const BINDINGS_PATH = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 
 /** The control plane answers, and its own rights are in place. */
 export const waitForK8sServices: Phase = {
@@ -26,17 +21,15 @@ export const waitForK8sServices: Phase = {
   // more than a second later, when it has made its own roles; it and the other components are waited for beside them.
   async start(ctx) {
     if (ctx.host.detached) return "unchanged";
-    await wait(ctx, {
-      what: "the API server",
-      poll: async () =>
-        (await serves(ctx)) ? { value: true } : { missing: "kube-apiserver does not answer" },
-    });
-    if (await ctx.kube.get(`${BINDINGS_PATH}/${BINDING.metadata.name}`)) return "unchanged";
-    await ctx.kube.apply(`${BINDINGS_PATH}/${BINDING.metadata.name}`, BINDING);
-    return "changed";
+    await wait(ctx, { what: "the API server", poll: () => serves(ctx) });
+    await lendSchedulerRights(ctx.kube);
+    await wait(ctx, { what: "the API server", poll: () => hasNamespace(ctx) });
+    return (await ensureKubeletClient(ctx.kube)) ? "changed" : "unchanged";
   },
   async ready(ctx, say) {
-    if (!ctx.host.detached) await wait(ctx, { what: "the control plane", poll: () => poll(ctx), say });
+    if (ctx.host.detached) return;
+    await wait(ctx, { what: "the control plane", poll: () => poll(ctx), say });
+    await takeBackSchedulerRights(ctx.kube);
   },
   stop: async () => "unchanged",
   async status(ctx) {
@@ -46,8 +39,15 @@ export const waitForK8sServices: Phase = {
 };
 
 /** The API server answers, and it is not one that the kubelet is about to replace. */
-async function serves(ctx: Ctx): Promise<boolean> {
-  return (await isCurrent(ctx)) && (await answers(ctx));
+async function serves(ctx: Ctx): Promise<Poll<true>> {
+  const yes = (await isCurrent(ctx)) && (await answers(ctx.kube));
+  return yes ? { value: true } : { missing: "kube-apiserver does not answer" };
+}
+
+/** Made by the API server itself when it has started; ours go into it. */
+async function hasNamespace({ kube }: Ctx): Promise<Poll<true>> {
+  const found = await kube.get("/api/v1/namespaces/kube-system");
+  return found ? { value: true } : { missing: "there is no namespace kube-system yet" };
 }
 
 async function isCurrent(ctx: Ctx): Promise<boolean> {
@@ -69,11 +69,6 @@ function inputsOf(manifest: string | undefined): string | undefined {
     .find((line) => line.includes(`${INPUTS}: `))
     ?.split(": ")[1]
     ?.replaceAll('"', "");
-}
-
-async function answers({ kube }: Ctx): Promise<boolean> {
-  const response = await kube.request("GET", "/api/v1/namespaces/kube-system").catch(() => undefined);
-  return response?.status === 200;
 }
 
 async function wait(

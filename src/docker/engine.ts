@@ -172,7 +172,10 @@ async function inspectContainer(client: Client, name: string): Promise<Container
     imageId: found.Image,
     // To the engine a paused container runs; it does nothing, though.
     running: found.State.Running && !found.State.Paused,
-    status: found.State.Running && !found.State.Paused ? "running" : `${found.State.Status} (${found.State.ExitCode})`,
+    status:
+      found.State.Running && !found.State.Paused
+        ? "running"
+        : `${found.State.Status} (${found.State.ExitCode})`,
     exitCode: found.State.ExitCode,
     pid: found.State.Pid,
     labels: found.Config.Labels ?? {},
