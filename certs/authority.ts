@@ -3,7 +3,7 @@ import { createPublicKey } from "node:crypto";
 import { AppError } from "../src/errors.ts";
 import type { Host } from "../src/host/host.ts";
 import { inspectAuthority, parseCertificate } from "./inspect.ts";
-import { parsePrivateKey, parsePublicKey, readKeyPair } from "./keys.ts";
+import { parsePrivateKey, parsePublicKey, readSigningPair } from "./keys.ts";
 import { authoritiesOf, type CaSpec, type PkiRole, SERVICE_ACCOUNT } from "./list.ts";
 
 /** An authority as it is on this node. */
@@ -50,7 +50,7 @@ async function readAuthority(
   if (certPem !== undefined) {
     const problem = inspectAuthority({ certPem, keyPem }, options.now);
     if (problem) throw refusal(base, problem);
-  } else if (keyPem !== undefined && !readKeyPair(keyPem)) {
+  } else if (keyPem !== undefined && !readSigningPair(keyPem)) {
     // Left by a run that was killed before it wrote the certificate, or put there by the operator.
     const found = "it is no private key that an authority can be made for";
     throw refusal(base, {
@@ -99,7 +99,7 @@ function serviceAccountProblem({ privatePem, publicPem }: ServiceAccount) {
     if (publicPem === undefined) return undefined;
     return { file: "key", found: "it is missing beside its public half", expected: "the private key" };
   }
-  const pair = readKeyPair(privatePem);
+  const pair = readSigningPair(privatePem);
   if (!pair) {
     const expected = "a private RSA key of at least 2048 bits without a password";
     // An EC key would do for Kubernetes; nodelet makes none, and cannot tell what else it was made for.

@@ -2,7 +2,16 @@ import { createPrivateKey, createPublicKey, verify } from "node:crypto";
 import type { asn1, pki } from "node-forge";
 import { formatAddress } from "../src/config/net.ts";
 import { AppError } from "../src/errors.ts";
-import { altNames, loadForge, sha256Oid, signToPem, subjectFields } from "./forge.ts";
+import {
+  altNames,
+  loadForge,
+  placeholder,
+  publicInfo,
+  requestOids,
+  sha256Oid,
+  signToPem,
+  subjectFields,
+} from "./forge.ts";
 import { type CaPair, issueLeaf } from "./issue.ts";
 import { type KeyPair, weakness } from "./keys.ts";
 import type { CertSpec, PkiParams } from "./list.ts";
@@ -20,12 +29,13 @@ export async function createCsr(
 ): Promise<string> {
   const forge = await loadForge();
   const csr = forge.pki.createCertificationRequest();
-  csr.publicKey = forge.pki.publicKeyFromPem(options.key.publicPem);
+  csr.publicKey = placeholder(forge);
   csr.setSubject(subjectFields(forge, { spec, params: options.params }));
   const extensions = altNames(namesOf(spec, options.params));
   if (extensions.length > 0) csr.setAttributes([{ name: "extensionRequest", extensions }]);
   csr.signatureOid = csr.siginfo.algorithmOid = sha256Oid(forge);
   const content = forge.untyped.getCertificationRequestInfo(csr);
+  (content.value as unknown[])[2] = publicInfo(forge, options.key.publicPem).asn1;
   const key = createPrivateKey(options.key.privatePem);
   return signToPem(forge, { content, key, label: "CERTIFICATE REQUEST" });
 }
@@ -48,11 +58,10 @@ export async function signCsr(
       hint: "make the request again on the node that it is for, with the same configuration",
     });
   };
-  const csr = parse(forge, csrPem) ?? refuse("it is not a PEM certificate request with an RSA key");
-  const publicPem = forge.pki.publicKeyToPem(csr.publicKey as pki.rsa.PublicKey);
+  const { csr, publicPem, info } = parse(forge, csrPem) ?? refuse("it is not a PEM certificate request");
   const weak = weakness(createPublicKey(publicPem));
-  if (weak) refuse(`${weak}; expected an RSA key of at least 2048 bits`);
-  if (!isSignedBy(forge, { csr, csrPem, publicPem })) {
+  if (weak) refuse(`${weak}; expected a key on P-256 or P-384, or an RSA key of at least 2048 bits`);
+  if (!isSignedBy(forge, { csr, info, publicPem })) {
     refuse(
       "its signature is not made with its own key and SHA-256; expected proof that the node has the key",
     );
@@ -67,26 +76,45 @@ export async function signCsr(
   return await issueLeaf(spec, { ca: options.ca, publicPem, params, now: options.now });
 }
 
-function parse(forge: Forge, pem: string): pki.CertificateSigningRequest | undefined {
+/** True when two requests ask for the same with the same key; their signatures may differ. */
+export async function isSameRequest(one: string, other: string): Promise<boolean> {
+  const forge = await loadForge();
+  const [a, b] = [parse(forge, one), parse(forge, other)];
+  return a !== undefined && b !== undefined && a.info.equals(b.info);
+}
+
+/** What a request holds. */
+interface Parsed {
+  csr: pki.CertificateSigningRequest;
+  publicPem: string;
+  /** DER of the part that is signed. */
+  info: Buffer;
+}
+
+function parse(forge: Forge, pem: string): Parsed | undefined {
   if (pem.length > MAX_LENGTH) return undefined;
   try {
-    return forge.pki.certificationRequestFromPem(pem, true);
+    const der = forge.pem.decode(pem)[0]?.body ?? "";
+    const request = forge.asn1.fromDer(der);
+    const parts = (request.value as asn1.Asn1[])[0]?.value as asn1.Asn1[];
+    const info = forge.asn1.toDer((request.value as asn1.Asn1[])[0] as asn1.Asn1).getBytes();
+    const spki = Buffer.from(forge.asn1.toDer(parts[2] as asn1.Asn1).getBytes(), "latin1");
+    const key = createPublicKey({ key: spki, type: "spki", format: "der" });
+    // forge reads requests with RSA keys alone; the key has been read above.
+    parts[2] = forge.pki.publicKeyToAsn1(placeholder(forge));
+    return {
+      csr: forge.pki.certificationRequestFromAsn1(request),
+      publicPem: key.export({ type: "spki", format: "pem" }).toString(),
+      info: Buffer.from(info, "latin1"),
+    };
   } catch {
     return undefined;
   }
 }
 
-function isSignedBy(
-  forge: Forge,
-  request: { csr: pki.CertificateSigningRequest; csrPem: string; publicPem: string },
-): boolean {
-  if (request.csr.signatureOid !== sha256Oid(forge)) return false;
-  const der = forge.pem.decode(request.csrPem)[0]?.body ?? "";
-  const info = (forge.asn1.fromDer(der).value as asn1.Asn1[])[0];
-  if (!info) return false;
-  const content = Buffer.from(forge.asn1.toDer(info).getBytes(), "latin1");
-  const signature = Buffer.from(request.csr.signature as string, "latin1");
-  return verify("sha256", content, request.publicPem, signature);
+function isSignedBy(forge: Forge, { csr, info, publicPem }: Parsed): boolean {
+  if (!requestOids(forge).includes(csr.signatureOid as string)) return false;
+  return verify("sha256", info, publicPem, Buffer.from(csr.signature as string, "latin1"));
 }
 
 function askedSubject(csr: pki.CertificateSigningRequest): string {

@@ -3,7 +3,7 @@ import { ensureAll } from "../src/host/host.ts";
 import { type Authority, readAuthorities, readServiceAccount, type ServiceAccount } from "./authority.ts";
 import { refuseUnsignable, refuseWithoutAuthority } from "./external.ts";
 import { type CaPair, issueCa, issueLeaf } from "./issue.ts";
-import { generateKeys, type KeyPair, readKeyPair } from "./keys.ts";
+import { generateKeys, type KeyPair, readSigningPair } from "./keys.ts";
 import { type Leaf, readLeaves } from "./leaf.ts";
 import {
   authoritiesOf,
@@ -104,9 +104,11 @@ async function renew(found: Found, options: PkiOptions & { now: Date }) {
   const created = found.authorities.filter((one) => one.certPem === undefined);
   const account = found.account && isIncomplete(found.account) ? found.account : undefined;
   const keys = await generateKeys([
-    ...created.filter((one) => one.keyPem === undefined).map((one) => one.spec.id),
-    ...(account && account.privatePem === undefined ? [SERVICE_ACCOUNT] : []),
-    ...found.leaves.map((leaf) => leaf.spec.id),
+    ...created
+      .filter((one) => one.keyPem === undefined)
+      .map((one) => ({ id: one.spec.id, type: "rsa" }) as const),
+    ...(account && account.privatePem === undefined ? [{ id: SERVICE_ACCOUNT, type: "rsa" } as const] : []),
+    ...found.leaves.map((leaf) => ({ id: leaf.spec.id, type: "ec" }) as const),
   ]);
   const roots = await makeAuthorities(created, { keys, now: options.now });
   const signers = new Map([...signersOf(found.authorities), ...roots.signers]);
@@ -129,7 +131,7 @@ async function makeAuthorities(authorities: readonly Authority[], { keys, now }:
   const files: NewFile[] = [];
   const signers = new Map<string, CaPair>();
   for (const { spec, keyPem } of authorities) {
-    const key = must(keyPem === undefined ? keys.get(spec.id) : readKeyPair(keyPem));
+    const key = must(keyPem === undefined ? keys.get(spec.id) : readSigningPair(keyPem));
     const certPem = await issueCa(spec, { key, now });
     signers.set(spec.id, { certPem, keyPem: key.privatePem });
     files.push(...pairFiles(spec.path, { key, certPem }));
@@ -167,7 +169,7 @@ function pairFiles(path: string, { key, certPem }: { key: KeyPair; certPem: stri
 
 function accountFiles({ privatePem }: ServiceAccount, keys: Keys): NewFile[] {
   // Only the public half is missing after a kill between the two files.
-  const key = must(privatePem === undefined ? keys.get(SERVICE_ACCOUNT) : readKeyPair(privatePem));
+  const key = must(privatePem === undefined ? keys.get(SERVICE_ACCOUNT) : readSigningPair(privatePem));
   return [
     { path: `${SERVICE_ACCOUNT}.key`, content: key.privatePem, secret: true },
     { path: `${SERVICE_ACCOUNT}.pub`, content: key.publicPem, secret: false },

@@ -1,7 +1,7 @@
 import { AppError } from "../src/errors.ts";
 import type { Host } from "../src/host/host.ts";
 import { type Authority, readAuthorities } from "./authority.ts";
-import { createCsr } from "./csr.ts";
+import { createCsr, isSameRequest } from "./csr.ts";
 import type { PkiOptions } from "./ensure.ts";
 import { generateKeys, type KeyPair, readKeyPair } from "./keys.ts";
 import { type Leaf, readLeaves } from "./leaf.ts";
@@ -63,12 +63,12 @@ export async function writeCsrs(host: Host, options: PkiOptions): Promise<Writte
   const requests = await Promise.all(
     wanted.map(async ({ spec }) => {
       const key = keys.get(spec.id) as KeyPair;
-      return {
-        id: spec.id,
-        path: `${dir}/${spec.path}.csr`,
-        key,
-        pem: await createCsr(spec, { key, params }),
-      };
+      const path = `${dir}/${spec.path}.csr`;
+      const made = await createCsr(spec, { key, params });
+      const before = await host.read(path);
+      // One that is under way elsewhere stays as it is.
+      const pem = before !== undefined && (await isSameRequest(before, made)) ? before : made;
+      return { id: spec.id, path, key, pem };
     }),
   );
   await host.ensure({ kind: "dir", path: dir, mode: 0o700 });
@@ -89,7 +89,7 @@ async function keysFor(leaves: readonly Leaf[]): Promise<Map<string, KeyPair>> {
     id: spec.id,
     pair: keyPem === undefined ? undefined : readKeyPair(keyPem),
   }));
-  const made = await generateKeys(here.filter(({ pair }) => !pair).map(({ id }) => id));
+  const made = await generateKeys(here.filter(({ pair }) => !pair).map(({ id }) => ({ id, type: "ec" })));
   return new Map([...made, ...here.flatMap(({ id, pair }) => (pair ? [[id, pair] as const] : []))]);
 }
 

@@ -1,4 +1,4 @@
-import { type KeyObject, sign } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject, sign } from "node:crypto";
 import type { asn1, pki } from "node-forge";
 import type { CaSpec, CertSpec, PkiParams } from "./list.ts";
 import { addressBytes, type SubjectNames } from "./names.ts";
@@ -42,6 +42,57 @@ export function altNames({ dns, ips }: SubjectNames): object[] {
   return [{ name: "subjectAltName", altNames: names }];
 }
 
+/** A public key as certificates and requests hold it. forge itself can read RSA alone. */
+export interface PublicInfo {
+  asn1: asn1.Asn1;
+  /** Digest of the key, by which certificates name it (RFC 5280, 4.2.1.2, method 1). */
+  keyId: string;
+  type: string;
+}
+
+/** Takes a public key in PEM; gives its parts for a certificate. */
+export function publicInfo(forge: Forge, publicPem: string): PublicInfo {
+  const key = createPublicKey(publicPem);
+  const der = key.export({ type: "spki", format: "der" }).toString("latin1");
+  const info = forge.asn1.fromDer(der);
+  const bits = (info.value as asn1.Asn1[])[1] as unknown as { bitStringContents?: string; value: string };
+  // The first byte says how many bits are unused: none.
+  const content = (bits.bitStringContents ?? bits.value).slice(1);
+  const keyId = createHash("sha1").update(Buffer.from(content, "latin1")).digest("latin1");
+  return {
+    asn1: forge.asn1.fromDer(der, { decodeBitStrings: false } as never),
+    keyId,
+    type: key.asymmetricKeyType ?? "",
+  };
+}
+
+/** A key for places that forge fills before ours takes them. */
+export function placeholder(forge: Forge): pki.rsa.PublicKey {
+  const three = new forge.jsbn.BigInteger("3");
+  return forge.pki.setRsaPublicKey(three, three);
+}
+
+/** The extension that names the certificate's own key. */
+export function ownKeyId(forge: Forge, keyId: string): object {
+  const { create, Class, Type } = forge.asn1;
+  return { id: "2.5.29.14", critical: false, value: create(Class.UNIVERSAL, Type.OCTETSTRING, false, keyId) };
+}
+
+/** The algorithm of signatures that a key makes over SHA-256: its object id, and whether a NULL follows it. */
+function algorithmOf(forge: Forge, key: KeyObject): { oid: string; hasNull: boolean } {
+  return key.asymmetricKeyType === "ec"
+    ? { oid: ECDSA_SHA256, hasNull: false }
+    : { oid: forge.pki.oids.sha256WithRSAEncryption as string, hasNull: true };
+}
+
+/** Object id of ECDSA over SHA-256 (RFC 5758). */
+const ECDSA_SHA256 = "1.2.840.10045.4.3.2";
+
+/** The object ids of signatures that requests may have. */
+export function requestOids(forge: Forge): string[] {
+  return [forge.pki.oids.sha256WithRSAEncryption as string, ECDSA_SHA256];
+}
+
 /**
  * Signs what certificates and requests are made of: content, algorithm, signature.
  *
@@ -56,10 +107,10 @@ export function signToPem(
   const { create, Class, Type, toDer, oidToDer } = forge.asn1;
   const der = Buffer.from(toDer(options.content).getBytes(), "latin1");
   const signature = sign("sha256", der, options.key).toString("latin1");
-  const oid = oidToDer(sha256Oid(forge)).getBytes();
+  const { oid, hasNull } = algorithmOf(forge, options.key);
   const algorithm = create(Class.UNIVERSAL, Type.SEQUENCE, true, [
-    create(Class.UNIVERSAL, Type.OID, false, oid),
-    create(Class.UNIVERSAL, Type.NULL, false, ""),
+    create(Class.UNIVERSAL, Type.OID, false, oidToDer(oid).getBytes()),
+    ...(hasNull ? [create(Class.UNIVERSAL, Type.NULL, false, "")] : []),
   ]);
   const signed = create(Class.UNIVERSAL, Type.SEQUENCE, true, [
     options.content,
@@ -69,7 +120,7 @@ export function signToPem(
   return pem(options.label, Buffer.from(toDer(signed).getBytes(), "latin1"));
 }
 
-/** Object id of RSA signatures over SHA-256. */
+/** Object id of RSA signatures over SHA-256, which authorities make. */
 export function sha256Oid(forge: Forge): string {
   return forge.pki.oids.sha256WithRSAEncryption as string;
 }

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { parsePrivateKey, weakness } from "./keys.ts";
+import { parsePrivateKey, signingWeakness } from "./keys.ts";
 import type { CertSpec, PkiParams } from "./list.ts";
 import { nameTokens, namesDifference, namesOf, subjectLine, subjectOf, tokensOf } from "./names.ts";
 
@@ -83,7 +83,7 @@ export function inspectAuthority(
   if (time) return wrongCert(`it ${time}`, "an authority that is in force");
   if (pair.keyPem === undefined) return undefined;
   const key = parsePrivateKey(pair.keyPem);
-  const problem = key ? weakness(key) : "it is not a readable private key";
+  const problem = key ? signingWeakness(key) : "it is not a readable private key";
   if (problem)
     return { file: "key", found: problem, expected: "an RSA key of at least 2048 bits without a password" };
   if (keyProblem(cert, pair.keyPem) === undefined) return undefined;

@@ -1,8 +1,17 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import type { pki } from "node-forge";
 import { AppError } from "../src/errors.ts";
-import { altNames, loadForge, sha256Oid, signToPem, subjectFields } from "./forge.ts";
-import { type KeyPair, parsePrivateKey, weakness } from "./keys.ts";
+import {
+  altNames,
+  loadForge,
+  ownKeyId,
+  placeholder,
+  publicInfo,
+  sha256Oid,
+  signToPem,
+  subjectFields,
+} from "./forge.ts";
+import { type KeyPair, parsePrivateKey, signingWeakness } from "./keys.ts";
 import type { CaSpec, CertSpec, PkiParams } from "./list.ts";
 import { namesOf } from "./names.ts";
 
@@ -23,7 +32,8 @@ type Forge = Awaited<ReturnType<typeof loadForge>>;
 /** Makes a self-signed authority that signs leaves only. @returns the certificate in PEM */
 export async function issueCa(spec: CaSpec, options: { key: KeyPair; now: Date }): Promise<string> {
   const forge = await loadForge();
-  const cert = blank(forge, { ...options, publicPem: options.key.publicPem, days: CA_DAYS });
+  const cert = blank(forge, { ...options, days: CA_DAYS });
+  cert.publicKey = forge.pki.publicKeyFromPem(options.key.publicPem);
   const subject = subjectFields(forge, { spec });
   cert.setSubject(subject);
   cert.setIssuer(subject);
@@ -52,27 +62,31 @@ export async function issueLeaf(
   const { ca, params } = options;
   const key = signingKey(ca.keyPem);
   const cert = blank(forge, { ...options, days: LEAF_DAYS });
+  const own = publicInfo(forge, options.publicPem);
+  cert.publicKey = placeholder(forge);
   const end = new X509Certificate(ca.certPem).validToDate;
   if (end < cert.validity.notAfter) cert.validity.notAfter = end;
   const issuer = readIssuer(forge, ca.certPem);
   cert.setSubject(subjectFields(forge, { spec, params }));
   cert.setExtensions([
     { name: "basicConstraints", critical: true, cA: false },
-    { name: "keyUsage", critical: true, digitalSignature: true, keyEncipherment: true },
+    // A key on a curve signs and never encrypts (RFC 8813).
+    { name: "keyUsage", critical: true, digitalSignature: true, keyEncipherment: own.type === "rsa" },
     { name: "extKeyUsage", serverAuth: spec.usage !== "client", clientAuth: spec.usage !== "server" },
-    { name: "subjectKeyIdentifier" },
+    ownKeyId(forge, own.keyId),
     { name: "authorityKeyIdentifier", keyIdentifier: issuer.keyId },
     ...altNames(namesOf(spec, params)),
   ]);
   const content = forge.untyped.getTBSCertificate(cert);
+  const parts = content.value as unknown[];
   // The issuer must be the authority's subject byte for byte, in whatever string types that one was made with.
-  (content.value as unknown[])[3] = issuer.subject;
+  parts[3] = issuer.subject;
+  parts[6] = own.asn1;
   return signToPem(forge, { content, key, label: "CERTIFICATE" });
 }
 
-function blank(forge: Forge, options: { publicPem: string; now: Date; days: number }): pki.Certificate {
+function blank(forge: Forge, options: { now: Date; days: number }): pki.Certificate {
   const cert = forge.pki.createCertificate();
-  cert.publicKey = forge.pki.publicKeyFromPem(options.publicPem);
   cert.serialNumber = serial();
   cert.validity.notBefore = new Date(options.now.getTime() - BACKDATE);
   cert.validity.notAfter = new Date(options.now.getTime() + options.days * DAY);
@@ -100,7 +114,7 @@ function readIssuer(forge: Forge, certPem: string) {
 
 function signingKey(keyPem: string) {
   const key = parsePrivateKey(keyPem);
-  const problem = key ? weakness(key) : "it is not a readable private key";
+  const problem = key ? signingWeakness(key) : "it is not a readable private key";
   if (key && problem === undefined) return key;
   throw new AppError(
     `Cannot sign with the key of the authority: ${problem}; expected an RSA key of at least 2048 bits`,

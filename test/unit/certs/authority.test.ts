@@ -49,7 +49,7 @@ describe("ensurePki() never replaces an authority", () => {
 
   test("refuses a key that belongs to another authority, without showing it", async () => {
     await using node = await pkiRoot(issued);
-    await node.write("ca.key", (await generateKey()).privatePem);
+    await node.write("ca.key", (await generateKey("rsa")).privatePem);
     const error = await refusal(node.ensure());
     expect([error.message, error.hint]).toEqual([
       `Cannot use the key of the certificate authority "${DIR}/ca.key": it does not belong to the certificate; ` +

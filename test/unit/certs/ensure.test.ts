@@ -138,7 +138,7 @@ describe("ensurePki() on a master", () => {
   test("ends at the same place after a kill between a key and its certificate", async () => {
     await using node = await pkiRoot(issued);
     // The key of a leaf is new, its certificate still the old one; a CA and the service account have a key only.
-    await node.write("apiserver.key", (await generateKey()).privatePem);
+    await node.write("apiserver.key", (await generateKey("rsa")).privatePem);
     await node.remove("etcd/ca.crt");
     await node.remove("sa.pub");
     const [caKey, saKey] = [await node.read("etcd/ca.key"), await node.read("sa.key")];

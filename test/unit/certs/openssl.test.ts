@@ -57,7 +57,7 @@ describe("issued certificates", () => {
       to: lines.find((line) => line.startsWith("Not After")),
       algorithms: lines.filter((line) => line === "Signature Algorithm: sha256WithRSAEncryption").length,
     }).toEqual({
-      usage: "Digital Signature, Key Encipherment",
+      usage: "Digital Signature",
       constraints: "CA:FALSE",
       extended: "TLS Web Server Authentication",
       subject: "Subject: CN = kube-apiserver",
