@@ -4,11 +4,12 @@ import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
 import { kubeletSysctls } from "../src/preflight/needs.ts";
 import type { Phase } from "../src/runner/phase.ts";
+import { installed } from "./065-cni-configure.ts";
 import { sysctlFile, wrongSysctls } from "./060-network-configure.ts";
 
 const SYSCTL_FILE = "/etc/sysctl.d/99-pf9-kubelet.conf";
 
-/** Kernel settings of the kubelet, swap, and the cloud provider's configuration. */
+/** Kernel settings of the kubelet, swap, the cloud provider's configuration, and the programs of the host. */
 export const miscScripts: Phase = {
   id: "075-misc-scripts",
   title: "Miscellaneous scripts and checks",
@@ -21,6 +22,8 @@ export const miscScripts: Phase = {
       { kind: "file", path: SYSCTL_FILE, content: sysctlFile(kubeletSysctls), mode: 0o644 },
       ...Object.entries(kubeletSysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
       ...cloudConfig(ctx),
+      { kind: "dir", path: ctx.paths.binDir, mode: 0o755 },
+      ...programs(ctx),
     ]);
   },
   stop: ({ host, paths }) => host.ensure({ kind: "absent", path: `${paths.kubeDir}/cloud-config` }),
@@ -45,4 +48,10 @@ function cloudConfig({ config, paths }: Ctx): AnyWanted[] {
   if (!config.kubeletCloudConfig) return [];
   const content = Buffer.from(config.kubeletCloudConfig, "base64");
   return [{ kind: "file", path: `${paths.kubeDir}/cloud-config`, content, mode: 0o600, secret: true }];
+}
+
+/** kubelet and kubectl; put here beside what waits for keys and for Docker, since writing them takes longest. */
+function programs(ctx: Ctx): AnyWanted[] {
+  const wanted = ctx.bundle.binaries.filter((entry) => entry.kind === "binary" && entry.name !== "kubeadm");
+  return wanted.map((entry) => installed(ctx, { entry, dir: ctx.paths.binDir }));
 }

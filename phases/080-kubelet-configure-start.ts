@@ -12,7 +12,6 @@ import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
 import { type ControlPlane, controlPlanePod } from "../static-pods/control-plane.ts";
 import { renderPod } from "../static-pods/pod.ts";
-import { installed } from "./065-cni-configure.ts";
 
 const UNIT = "pf9-kubelet.service";
 
@@ -33,7 +32,6 @@ export const kubeletConfigureStart: Phase = {
     const inputs = await kubeletInputs(ctx, config);
     return await ensureAll(ctx.host, [
       ...directoriesAndClaims(ctx),
-      ...programs(ctx),
       { kind: "file", path: `${ctx.paths.configs}/kubelet.yaml`, content: config, mode: 0o600 },
       ...(ctx.config.role === "master" ? await controlPlane(ctx) : []),
       { kind: "dir", path: dirname(ctx.paths.kubeletUnit), mode: 0o755 },
@@ -97,13 +95,7 @@ function directoriesAndClaims({ paths }: Ctx): AnyWanted[] {
     { kind: "tree", path: paths.dynamicKubeletConfig },
     { kind: "dir", path: paths.dynamicKubeletConfig, mode: 0o700 },
     { kind: "dir", path: paths.auditDir, mode: 0o700 },
-    { kind: "dir", path: paths.binDir, mode: 0o755 },
   ];
-}
-
-function programs(ctx: Ctx): AnyWanted[] {
-  const wanted = ctx.bundle.binaries.filter((entry) => entry.kind === "binary" && entry.name !== "kubeadm");
-  return wanted.map((entry) => installed(ctx, { entry, dir: ctx.paths.binDir }));
 }
 
 async function kubeletConfig(ctx: Ctx): Promise<string> {

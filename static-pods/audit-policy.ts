@@ -20,6 +20,8 @@ export function auditPolicy(apiVersion: string) {
         ],
         verbs: ["get", "list", "watch"],
       },
+      // What the API server makes for itself at each start, hundreds of roles among it, is known to everybody.
+      { level: "Metadata", users: ["system:apiserver"] },
       { level: "None", userGroups: ["system:nodes"], verbs: ["get", "list", "watch"] },
       { level: "None", resources: [{ group: "coordination.k8s.io", resources: ["leases"] }] },
       { level: "None", nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", "/version"] },

@@ -128,6 +128,8 @@ function deployment({ image, masterTaint }: DnsOptions): KubeObject {
           tolerations: [
             { key: "CriticalAddonsOnly", operator: "Exists" },
             { key: masterTaint, effect: "NoSchedule" },
+            // A node that is just coming up. Refused once, the pod would be tried again only seconds later.
+            { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" },
           ],
           containers: [container(image)],
           volumes: [
