@@ -82,7 +82,6 @@ function configMap({ clusterDomain }: DnsOptions): KubeObject {
     }
     prometheus :9153
     cache 30
-    loop
     reload
     loadbalance
 }

@@ -31,11 +31,14 @@ export async function init(
     signal,
     flags: options,
     purpose: options.dryRun ? "plan" : "change",
+    // Told together with everything else that is wrong.
+    withoutBundle: true,
   });
   if (session.ctx.config.role !== "master") {
     throw new UsageError(`Cannot make a ${session.ctx.config.role} with init; expected the role master`);
   }
   if (options.root === "/") await checkHost(io, { session, dryRun: options.dryRun === true });
+  if (session.bundleProblem) throw session.bundleProblem;
   await prepare(session, options);
   return await startAll(io, { session, options, begun });
 }
@@ -45,7 +48,7 @@ async function checkHost(io: Io, { session, dryRun }: { session: Session; dryRun
   const { runPreflight } = await import("../preflight/preflight.ts");
   const { systemProbe } = await import("../preflight/system-probe.ts");
   const { config, node, bundle, host } = session.ctx;
-  const { errors, warnings } = await runPreflight({
+  const { errors: found, warnings } = await runPreflight({
     config,
     node,
     bundle,
@@ -53,13 +56,21 @@ async function checkHost(io: Io, { session, dryRun }: { session: Session; dryRun
     installed: session.recorded !== undefined,
     ...(session.recorded && { cluster: session.recorded }),
   });
-  errors.push(...(await pkiFindings(session)));
+  const errors = [...withBundleProblem(found, session), ...(await pkiFindings(session))];
   for (const { code, message, hint } of warnings)
     io.err(`warning: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
   if (errors.length === 0) return;
   if (!dryRun) throw new PreflightError(errors);
   for (const { code, message, hint } of errors)
     io.err(`error: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+}
+
+/** What is wrong with a bundle that could not even be opened; what its checks made of an empty one is noise. */
+function withBundleProblem(found: readonly Finding[], { bundleProblem }: Session): Finding[] {
+  if (!bundleProblem) return [...found];
+  const { message, hint } = bundleProblem;
+  const others = found.filter(({ code }) => !code.startsWith("Bundle"));
+  return [...others, { code: "Bundle", message, ...(hint && { hint }) }];
 }
 
 /** Certificates that the operator put in place are judged before anything is changed, like all the rest. */

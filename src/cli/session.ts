@@ -42,6 +42,8 @@ export interface Session {
   journal: Journal;
   /** What a dry run would change, or what was left out under another root. */
   plan: PlannedChange[];
+  /** Why there is no bundle, where the command goes on without one. */
+  bundleProblem: AppError | undefined;
   /** What this host was recorded as by an earlier run. */
   recorded: ClusterRecord | undefined;
   /** Writes events into kube.log and the notes of the phases. */
@@ -57,7 +59,7 @@ export interface SessionOptions {
   flags?: Record<string, unknown>;
   /** `look` leaves no trace; `plan` is a dry run; `change` writes the journal and the log. */
   purpose: "look" | "plan" | "change";
-  /** The command needs no bundle on a host that is no node yet. */
+  /** On a host that is no node yet, the command goes on without a bundle, or tells itself what is wrong with it. */
   withoutBundle?: boolean;
 }
 
@@ -121,6 +123,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     cert: `${paths.certs}/admin.crt`,
     key: `${paths.certs}/admin.key`,
   };
+  let bundleProblem: AppError | undefined;
+  const bundle = await openBundle(host, config.bundle).catch((error) => {
+    const needed = purpose !== "look" && !options.withoutBundle;
+    if (needed || recorded || !(error instanceof AppError)) throw error;
+    bundleProblem = error;
+    return EMPTY_BUNDLE;
+  });
   const ctx: Ctx = Object.freeze({
     config,
     node,
@@ -128,10 +137,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     host,
     docker: machine.docker,
     kube: kubeClient({ host, server: node.server, certs, signal }),
-    bundle: await openBundle(host, config.bundle).catch((error) => {
-      if ((purpose === "look" || options.withoutBundle) && !recorded) return EMPTY_BUNDLE;
-      throw error;
-    }),
+    bundle,
     log,
     clock: systemClock,
     signal,
@@ -141,7 +147,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     log.info(logLine(event));
     if (purpose === "change") noteEvent(notes, event);
   };
-  return { ctx, phases: phasesOf(roleOf(config), ctx.bundle), machine, journal, plan, recorded, record };
+  return {
+    ctx,
+    phases: phasesOf(roleOf(config), ctx.bundle),
+    machine,
+    journal,
+    plan,
+    bundleProblem,
+    recorded,
+    record,
+  };
 }
 
 function openLog(machine: Machine, { options, io, purpose }: SessionOptions): Log {

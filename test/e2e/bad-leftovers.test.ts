@@ -109,17 +109,18 @@ describe("init with a bundle that is not good", () => {
     `rm ${BUNDLE}/index.json && jq '${change}' ${STACK}/index.json >${BUNDLE}/index.json`;
 
   step("refuses to go on without one", async (node) => {
-    const hint = "  name it with --bundle DIR\n";
+    const hint = "    name it with --bundle DIR\n";
+    const head = "error: Cannot go on: 1 preflight check failed\n  [Bundle] ";
     const expected = "expected a directory made by the stack assembly";
     await expectRefusal(node, {
       script: "nodelet init",
-      exitCode: 1,
-      stderr: `error: Cannot open the bundle: none was given and this host has none installed; ${expected}\n${hint}`,
+      exitCode: 3,
+      stderr: `${head}Cannot open the bundle: none was given and this host has none installed; ${expected}\n${hint}`,
     });
     await expectRefusal(node, {
       script: "nodelet init --bundle /nowhere",
-      exitCode: 1,
-      stderr: `error: Cannot open the bundle: "/nowhere" has no index.json; ${expected}\n${hint}`,
+      exitCode: 3,
+      stderr: `${head}Cannot open the bundle: "/nowhere" has no index.json; ${expected}\n${hint}`,
     });
   });
 
@@ -203,8 +204,8 @@ describe("init with a bundle that is not good", () => {
       () =>
         expectRefusal(node, {
           script: init,
-          exitCode: 1,
-          stderr: `error: Cannot read the bundle index "${BUNDLE}/index.json": it is not JSON; the file may be cut off\n  make the bundle again\n`,
+          exitCode: 3,
+          stderr: `error: Cannot go on: 1 preflight check failed\n  [Bundle] Cannot read the bundle index "${BUNDLE}/index.json": it is not JSON; the file may be cut off\n    make the bundle again\n`,
         }),
     ),
   );
