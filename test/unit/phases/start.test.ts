@@ -86,14 +86,13 @@ const cases: Case[] = [
   },
   {
     phase: miscScripts,
-    plans: ["file /etc/sysctl.d/99-pf9-kubelet.conf", "sysctl kernel.panic"],
+    plans: ["file /etc/sysctl.d/99-pf9-kubelet.conf", "sysctl kernel.panic", "copy /opt/pf9/bin/kubelet"],
     broken: (w) => w.root.write("/proc/swaps", "Filename Type Size\n/dev/sda2 partition 1\n"),
     because: /Cannot run a kubelet with swap on \/dev\/sda2/,
   },
   {
     phase: kubeletConfigureStart,
     plans: [
-      "copy /opt/pf9/bin/kubelet",
       `file ${D}/configs/kubelet.yaml`,
       `file ${D}/manifests/k8s-master.yaml`,
       "file /etc/systemd/system/pf9-kubelet.service",
