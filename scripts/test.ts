@@ -18,6 +18,9 @@ const STORY_TIMEOUT_MS = 300_000;
 /** As many as the smallest machine that we test on has cores. */
 const STORIES_AT_ONCE = 2;
 
+/** Stories of more than two minutes, the longest first. */
+const LONGEST = ["fault-kill", "fault-signals", "phases", "reset"];
+
 const LAYERS = ["check", "fmt", "rules", "unit", "contract", "e2e"] as const;
 type Layer = (typeof LAYERS)[number];
 
@@ -87,7 +90,7 @@ async function e2e(stories: string[]): Promise<Counts> {
   const wanted = stories.map((story) => join("test/e2e", `${story}.test.ts`));
   const files = wanted.length > 0 ? wanted : await testFiles("test/e2e");
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
-  const left = [...files];
+  const left = files.toSorted((a, b) => rank(a) - rank(b));
   const work = async () => {
     for (let file = left.shift(); file !== undefined; file = left.shift()) {
       const started = performance.now();
@@ -100,6 +103,12 @@ async function e2e(stories: string[]): Promise<Counts> {
   };
   await Promise.all(Array.from({ length: STORIES_AT_ONCE }, work));
   return sum;
+}
+
+/** The longest stories begin first, so that none of them is left alone at the end. */
+function rank(file: string): number {
+  const at = LONGEST.findIndex((name) => file.endsWith(`/${name}.test.ts`));
+  return at === -1 ? LONGEST.length : at;
 }
 
 async function prepareLab(): Promise<void> {
