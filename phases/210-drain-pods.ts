@@ -37,7 +37,7 @@ export const drainPods: Phase = {
       clock: ctx.clock,
       signal: ctx.signal,
       say,
-      hint: "a PodDisruptionBudget may forbid it; set --drain-timeout-seconds, or use stop --force",
+      hint: "a PodDisruptionBudget may forbid it; set drainTimeoutSeconds in /etc/pf9/nodelet, or use stop --force",
     });
     return "changed";
   },
@@ -51,7 +51,7 @@ async function evictAll(ctx: Ctx) {
   if (pods.length === 0) return { value: true };
   const names = pods.slice(0, 3).map((pod) => `${pod.metadata.namespace}/${pod.metadata.name}`);
   return {
-    missing: `${pods.length} pods are still there: ${names.join(", ")}${pods.length > 3 ? ", …" : ""}`,
+    missing: `${names.join(", ")}${pods.length > 3 ? ` and ${pods.length - 3} more` : ""} not gone yet`,
   };
 }
 
@@ -64,9 +64,9 @@ function mustGo(pod: KubeObject): boolean {
 }
 
 async function evict(ctx: Ctx, pod: KubeObject): Promise<void> {
-  if (pod.metadata.deletionTimestamp) return;
+  if (pod.metadata.deletionTimestamp) return await finish(ctx, pod);
   const { name, namespace = "default" } = pod.metadata;
-  const response = await ctx.kube.request("POST", `/api/v1/namespaces/${namespace}/pods/${name}/eviction`, {
+  const response = await ctx.kube.request("POST", `${podPath(pod)}/eviction`, {
     body: {
       apiVersion: kubeFacts(ctx.bundle.kubernetesVersion).eviction,
       kind: "Eviction",
@@ -78,4 +78,28 @@ async function evict(ctx: Ctx, pod: KubeObject): Promise<void> {
   throw new AppError(
     `Cannot evict the pod "${namespace}/${name}": ${response.status} ${response.body.message ?? ""}`,
   );
+}
+
+/**
+ * Takes a pod that is going away out of the cluster as soon as nothing of it runs here any more. The kubelet itself says so
+ * only ten seconds later and more, in which no other node may start a pod of the same name.
+ */
+async function finish(ctx: Ctx, pod: KubeObject): Promise<void> {
+  const containers = await ctx.docker.list([`io.kubernetes.pod.uid=${pod.metadata.uid}`]);
+  const running = containers.filter(
+    (one) => one.running && one.labels["io.kubernetes.docker.type"] !== "podsandbox",
+  );
+  if (running.length > 0) return;
+  await ctx.kube.request("DELETE", podPath(pod), {
+    body: {
+      apiVersion: "v1",
+      kind: "DeleteOptions",
+      gracePeriodSeconds: 0,
+      preconditions: { uid: pod.metadata.uid },
+    },
+  });
+}
+
+function podPath({ metadata }: KubeObject): string {
+  return `/api/v1/namespaces/${metadata.namespace ?? "default"}/pods/${metadata.name}`;
 }

@@ -61,9 +61,34 @@ describe("drain", () => {
     w.kube.lists.set(PODS, [pod("held"), pod("going", { deletionTimestamp: "now" })]);
     w.kube.answer = () => ({ status: 429, body: { metadata: { name: "" } } });
     await expect(drainPods.stop(w.ctx, quiet)).rejects.toThrow(
-      "Cannot drain the node within 60 s: 2 pods are still there: default/held, default/going",
+      "Cannot drain the node within 60 s: default/held, default/going not gone yet",
     );
     expect(new Set(evicted(w))).toEqual(new Set(["held"]));
+  });
+
+  test("takes a pod out of the cluster when nothing of it runs any more, not before", async () => {
+    await using w = await world();
+    addNode(w);
+    const going = { deletionTimestamp: "now" };
+    w.kube.lists.set(PODS, [
+      pod("stopped", { ...going, uid: "u1" }),
+      pod("running", { ...going, uid: "u2" }),
+    ]);
+    const container = (uid: string, type: string, running: boolean) => {
+      const id = `${uid}-${type}`;
+      const labels = { "io.kubernetes.pod.uid": uid, "io.kubernetes.docker.type": type };
+      const rest = { imageId: "", status: "", exitCode: 0, pid: 0 };
+      w.machine.docker.containers.set(id, { id, name: id, running, labels, ...rest });
+    };
+    container("u1", "podsandbox", true);
+    container("u1", "container", false);
+    container("u2", "container", true);
+    w.kube.answer = () => ({ status: 200, body: { metadata: { name: "" } } });
+    await expect(drainPods.stop(w.ctx, quiet)).rejects.toThrow(
+      "default/stopped, default/running not gone yet",
+    );
+    const deleted = w.kube.calls.filter((call) => call.startsWith("DELETE"));
+    expect(new Set(deleted)).toEqual(new Set(["DELETE /api/v1/namespaces/default/pods/stopped"]));
   });
 
   test("a refusal is told", async () => {
