@@ -51,7 +51,7 @@ export function buildProgram(options: ProgramOptions): Command {
 /** Runs a command with the options of all levels, and hands on its exit code. */
 function action(
   { done }: ProgramOptions,
-  // biome-ignore lint: what commander parsed; each command names the type of its options
+  // What commander parsed; each command names the type of its options.
   work: (options: any, args: string[]) => Promise<number> | number,
 ) {
   return async (...given: unknown[]) => {

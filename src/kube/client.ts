@@ -18,7 +18,6 @@ export interface KubeObject {
     deletionTimestamp?: string;
   };
   // Every kind has its own; callers narrow what they read.
-  // eslint-disable-next-line
   [field: string]: any;
 }
 

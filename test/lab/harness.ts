@@ -37,7 +37,7 @@ export interface TestNode extends AsyncDisposable {
   /** The standard output of a shell script, without the last line break. @throws when it fails */
   sh(script: string, options?: ExecOptions): Promise<string>;
   /** An object or a list of the API. @throws when kubectl fails */
-  // biome-ignore lint: whatever the API gives
+  // Whatever the API gives.
   get(args: string): Promise<any>;
   /** Applies objects to the cluster. @throws when the API refuses one */
   apply(...objects: object[]): Promise<void>;
