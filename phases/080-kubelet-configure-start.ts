@@ -5,6 +5,7 @@ import { sha256 } from "../src/host/hash.ts";
 import { ensureAll, readRequired } from "../src/host/host.ts";
 import { removePodContainers } from "../src/host/kinds/claims.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { isHealthy, KUBELET_HEALTH } from "../src/kube/health.ts";
 import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
 import { renderKubeletUnit } from "../src/kube/kubelet-unit.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
@@ -43,7 +44,9 @@ export const kubeletConfigureStart: Phase = {
     if (ctx.host.detached) return;
     await until(
       async () =>
-        (await healthy(ctx)) ? { value: true } : { missing: "the kubelet is not healthy on port 10248" },
+        (await isHealthy(KUBELET_HEALTH, ctx))
+          ? { value: true }
+          : { missing: "the kubelet is not healthy on port 10248" },
       {
         action: "start the kubelet",
         timeoutMs: 60_000,
@@ -68,19 +71,11 @@ export const kubeletConfigureStart: Phase = {
     const state = stdout.trim();
     if (state !== "active")
       return { state: state === "inactive" ? "stopped" : "failed", message: `the unit ${UNIT} is ${state}` };
-    return (await healthy(ctx))
+    return (await isHealthy(KUBELET_HEALTH, ctx))
       ? { state: "running" }
       : { state: "failed", message: "the kubelet is not healthy on port 10248" };
   },
 };
-
-async function healthy(ctx: Ctx): Promise<boolean> {
-  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
-  return await fetch("http://127.0.0.1:10248/healthz", { signal, keepalive: false }).then(
-    (response) => response.ok,
-    () => false,
-  );
-}
 
 function directoriesAndClaims({ paths }: Ctx): AnyWanted[] {
   return [

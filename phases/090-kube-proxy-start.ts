@@ -4,6 +4,7 @@ import type { Ctx } from "../src/ctx.ts";
 import { kubeProxyConfiguration, kubeProxyContainer } from "../src/docker/kube-proxy-container.ts";
 import { sha256 } from "../src/host/hash.ts";
 import { ensureAll, readRequired } from "../src/host/host.ts";
+import { isHealthy, KUBE_PROXY_HEALTH } from "../src/kube/health.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
 
@@ -45,7 +46,9 @@ export const kubeProxyStart: Phase = {
     if (ctx.host.detached) return;
     await until(
       async () =>
-        (await healthy(ctx)) ? { value: true } : { missing: "kube-proxy is not healthy on port 10256" },
+        (await isHealthy(KUBE_PROXY_HEALTH, ctx))
+          ? { value: true }
+          : { missing: "kube-proxy is not healthy on port 10256" },
       {
         action: "start kube-proxy",
         timeoutMs: 120_000,
@@ -61,7 +64,7 @@ export const kubeProxyStart: Phase = {
     const container = await ctx.docker.inspect("proxy");
     if (!container) return { state: "stopped", message: "there is no container proxy" };
     if (!container.running) return { state: "failed", message: `the container proxy is ${container.status}` };
-    return (await healthy(ctx))
+    return (await isHealthy(KUBE_PROXY_HEALTH, ctx))
       ? { state: "running" }
       : { state: "failed", message: "kube-proxy is not healthy on port 10256" };
   },
@@ -82,14 +85,6 @@ async function apiServer(ctx: Ctx): Promise<void> {
       signal: ctx.signal,
       hint: "see nodelet phases status -p 100",
     },
-  );
-}
-
-async function healthy(ctx: Ctx): Promise<boolean> {
-  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
-  return await fetch("http://127.0.0.1:10256/healthz", { signal, keepalive: false }).then(
-    (response) => response.ok,
-    () => false,
   );
 }
 

@@ -6,6 +6,7 @@ import {
   lendSchedulerRights,
   takeBackSchedulerRights,
 } from "../src/kube/rights.ts";
+import { isHealthy } from "../src/kube/health.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 import { INPUTS } from "../static-pods/control-plane.ts";
@@ -98,10 +99,6 @@ async function poll(ctx: Ctx): Promise<Poll<true>> {
 
 /** Both components say on loopback, to anybody, whether they are well. */
 async function componentHealthy(ctx: Ctx, port: number): Promise<boolean> {
-  const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(2000)]);
   const ca = await readRequired(ctx.host, `${ctx.paths.certs}/ca.crt`);
-  return await fetch(`https://127.0.0.1:${port}/healthz`, { signal, keepalive: false, tls: { ca } }).then(
-    (response) => response.ok,
-    () => false,
-  );
+  return await isHealthy(`https://127.0.0.1:${port}/healthz`, { signal: ctx.signal, ca });
 }

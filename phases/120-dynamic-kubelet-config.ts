@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll, type Outcome } from "../src/host/host.ts";
 import type { KubeObject } from "../src/kube/client.ts";
+import { isHealthy, KUBELET_HEALTH } from "../src/kube/health.ts";
 import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
 import { nodePath } from "../src/kube/node.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
@@ -115,9 +116,6 @@ async function poll(ctx: Ctx): Promise<Poll<true>> {
     return { missing: "the kubelet has not taken the ConfigMap" };
   if (!assigned.includes(`"${wanted.metadata.resourceVersion}"`))
     return { missing: "the kubelet has an older ConfigMap" };
-  const running = await fetch("http://127.0.0.1:10248/healthz", {
-    keepalive: false,
-    signal: AbortSignal.timeout(1000),
-  }).catch(() => undefined);
-  return running?.ok ? { value: true } : { missing: "the kubelet is starting with the new configuration" };
+  const running = await isHealthy(KUBELET_HEALTH, ctx);
+  return running ? { value: true } : { missing: "the kubelet is starting with the new configuration" };
 }
