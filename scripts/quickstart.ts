@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { $ } from "bun";
 import { assembleStack } from "./assemble.ts";
 import { buildProgram } from "./build.ts";
-import { SOCKET } from "./lab/constants.ts";
+import { DOCKER, SOCKET } from "./lab/constants.ts";
 import { ensureEngine } from "./lab/engine.ts";
 import { type LabHost, listHosts, startHost } from "./lab/host.ts";
 import { ensureImage } from "./lab/image.ts";
@@ -43,7 +43,7 @@ async function onLabHost(name: string, progress: Progress): Promise<void> {
   const { stdout, stderr, exitCode } = await host.exec([...KUBECTL, ...LOOK]);
   if (exitCode !== 0) throw new Error(`Cannot look at the cluster: ${stderr}`);
   process.stdout.write(`\n${stdout}\n`);
-  const enter = `DOCKER_HOST=unix://${SOCKET} docker exec -it ${name}`;
+  const enter = `DOCKER_HOST=unix://${SOCKET} ${DOCKER} exec -it ${name}`;
   process.stdout.write(`The cluster runs on the lab host "${name}" (${host.ip}).
 Reach it:   ${enter} ${[...KUBECTL, "get", "nodes"].join(" ")}
             ${enter} nodelet kubeconfig    # for a kubectl of your own, at https://${host.ip}:6443
