@@ -80,7 +80,13 @@ async function handOver(ctx: Ctx, { metadata, data }: KubeObject): Promise<void>
     { kind: "dir", path: checkpoint, mode: 0o700 },
     { kind: "file", path: `${checkpoint}/kubelet`, content: data.kubelet as string, mode: 0o600 },
     { kind: "dir", path: `${store}/meta`, mode: 0o700 },
-    { kind: "file", path: `${store}/meta/assigned`, content: stringify(assigned), mode: 0o600 },
+    // In the kubelet's own order of keys: it writes the file again later, and nothing of it changes.
+    {
+      kind: "file",
+      path: `${store}/meta/assigned`,
+      content: stringify(assigned, { sortMapEntries: true }),
+      mode: 0o600,
+    },
   ]);
   await ctx.host.run(["systemctl", "restart", "pf9-kubelet.service"], { timeoutMs: 60_000 });
 }
