@@ -82,7 +82,7 @@ export function ownKeyId(forge: Forge, keyId: string): object {
 function algorithmOf(forge: Forge, key: KeyObject): { oid: string; hasNull: boolean } {
   return key.asymmetricKeyType === "ec"
     ? { oid: ECDSA_SHA256, hasNull: false }
-    : { oid: forge.pki.oids.sha256WithRSAEncryption as string, hasNull: true };
+    : { oid: sha256Oid(forge), hasNull: true };
 }
 
 /** Object id of ECDSA over SHA-256 (RFC 5758). */
@@ -90,7 +90,7 @@ const ECDSA_SHA256 = "1.2.840.10045.4.3.2";
 
 /** The object ids of signatures that requests may have. */
 export function requestOids(forge: Forge): string[] {
-  return [forge.pki.oids.sha256WithRSAEncryption as string, ECDSA_SHA256];
+  return [sha256Oid(forge), ECDSA_SHA256];
 }
 
 /**

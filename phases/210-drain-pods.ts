@@ -1,5 +1,6 @@
 import type { Ctx } from "../src/ctx.ts";
 import { AppError } from "../src/errors.ts";
+import { POD_LABEL } from "../src/host/kinds/claims.ts";
 import type { KubeObject } from "../src/kube/client.ts";
 import { nodePath } from "../src/kube/node.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
@@ -85,7 +86,7 @@ async function evict(ctx: Ctx, pod: KubeObject): Promise<void> {
  * only ten seconds later and more, in which no other node may start a pod of the same name.
  */
 async function finish(ctx: Ctx, pod: KubeObject): Promise<void> {
-  const containers = await ctx.docker.list([`io.kubernetes.pod.uid=${pod.metadata.uid}`]);
+  const containers = await ctx.docker.list([`${POD_LABEL}=${pod.metadata.uid}`]);
   const running = containers.filter(
     (one) => one.running && one.labels["io.kubernetes.docker.type"] !== "podsandbox",
   );

@@ -4,7 +4,7 @@ import type { Machine } from "../machine.ts";
 import { ourChains, removalScript } from "../iptables.ts";
 
 /** The label that the kubelet puts on every container it makes. */
-const POD_LABEL = "io.kubernetes.pod.uid";
+export const POD_LABEL = "io.kubernetes.pod.uid";
 
 /** Firewall chains that the programs we start make: all whose names begin so. */
 export interface ChainsWanted {
