@@ -46,7 +46,7 @@ export interface EngineInfo {
   architecture: string;
 }
 
-/** What nodelet asks of a container engine. Implemented on dockerode, and by hand in the unit tests. */
+/** What nodelet asks of a container engine. Implemented on the engine's socket, and by hand in the unit tests. */
 export interface Docker {
   /** @throws AppError when the engine does not answer. */
   info(): Promise<EngineInfo>;

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { access, readdir, readFile, stat, statfs } from "node:fs/promises";
 import { availableParallelism, networkInterfaces, release } from "node:os";
 import { dirname } from "node:path";
-import { DOCKER_SOCKET } from "../docker/engine.ts";
+import { DOCKER_SOCKET } from "../docker/api.ts";
 import type { Host } from "../host/host.ts";
 import { lookAtEngine } from "../docker/look.ts";
 import { findListeners } from "./listeners.ts";

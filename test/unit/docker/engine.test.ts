@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { demultiplex, dockerEngine } from "../../../src/docker/engine.ts";
+import { join } from "node:path";
+import { dockerEngine } from "../../../src/docker/engine.ts";
+import { demultiplex } from "../../../src/docker/look-api.ts";
 import type { AppError } from "../../../src/errors.ts";
 import { tmpRoot } from "../../fake/root.ts";
 
@@ -59,6 +61,70 @@ describe("an engine that answers", () => {
     expect(await t.docker.imageId("a:1")).toBeUndefined();
     for (const work of [t.docker.remove("etcd"), t.docker.stop("etcd", 10), t.docker.removeImage("a:1")])
       await work;
+  });
+
+  test("what is refused to one who only looks is told in the engine's own words, plain text too", async () => {
+    const message = "No such container: etcd";
+    await using t = await engine({
+      "/containers/etcd/logs": { status: 404, body: { message } },
+      "/info": { status: 503, text: "out of order\n" },
+    });
+    await expect(t.docker.logs("etcd", 5)).rejects.toThrow(
+      `Cannot read the log of the container "etcd": Docker says: ${message}`,
+    );
+    await expect(t.docker.info()).rejects.toThrow(
+      "Cannot read the engine's facts: Docker says: out of order",
+    );
+    await expect(t.docker.list([])).rejects.toThrow("Cannot list containers: Docker says: no such thing: ");
+  });
+
+  test("containers are asked for by their labels, and shown as they are listed", async () => {
+    const one = {
+      Id: "1",
+      Names: ["/etcd"],
+      ImageID: "sha256:a",
+      State: "paused",
+      Status: "Up 2 s (Paused)",
+    };
+    await using t = await engine({ "/containers/json": { body: [{ ...one, Labels: null }] } });
+    expect(await t.docker.list(["a", "b=c d"])).toEqual([
+      {
+        id: "1",
+        name: "etcd",
+        imageId: "sha256:a",
+        running: false,
+        status: "Up 2 s (Paused)",
+        exitCode: 0,
+        pid: 0,
+        labels: {},
+      },
+    ]);
+    const query = new URL(`http://x${t.requests[0]?.path}`).searchParams;
+    expect(query.get("all")).toBe("true");
+    expect(JSON.parse(query.get("filters") ?? "")).toEqual({ label: ["a", "b=c d"] });
+  });
+
+  test("an image is asked for by its whole reference", async () => {
+    const reference = "registry:5000/pause/x:3.9@sha256:a";
+    await using t = await engine({ [`/images/${reference}/json`]: { body: { Id: "sha256:a" } } });
+    expect(await t.docker.imageId(reference)).toBe("sha256:a");
+  });
+
+  test("looking does not load dockerode", async () => {
+    await using t = await engine({
+      "/containers/json": { body: [] },
+      "/containers/etcd/start": { status: 500 },
+    });
+    const script = `const { dockerEngine } = await import(process.argv[1]);
+      const docker = dockerEngine(process.argv[2]);
+      const loaded = () => Object.keys(require.cache).some((path) => path.includes("dockerode"));
+      await docker.list([]);
+      const before = loaded();
+      await docker.start("etcd").catch(() => {});
+      process.stdout.write(JSON.stringify({ before, after: loaded() }));`;
+    const module = join(import.meta.dir, "../../../src/docker/engine.ts");
+    const child = Bun.spawn([process.execPath, "-e", script, module, t.socket], { stdout: "pipe" });
+    expect(await new Response(child.stdout).json()).toEqual({ before: false, after: true });
   });
 
   test("500 is told in the engine's own words", async () => {
