@@ -3,7 +3,11 @@ export const paths = {
   configDir: "/etc/pf9/nodelet",
   /** Flags that `init` was given, so that later commands see the same configuration. Last by name: flags win. */
   initFlags: "/etc/pf9/nodelet/zz-init-flags.yaml",
+  /** Phases that a site adds. */
+  sitePhases: "/etc/pf9/nodelet/phases.d",
   kubeEnv: "/etc/pf9/kube.env",
+  /** Variables that win over the configuration. */
+  kubeOverride: "/etc/pf9/kube_override.env",
   kubeDir: "/etc/pf9/kube.d",
   certs: "/etc/pf9/kube.d/certs",
   kubeconfigs: "/etc/pf9/kube.d/kubeconfigs",
@@ -15,6 +19,25 @@ export const paths = {
   cluster: "/var/opt/pf9/nodelet/cluster.json",
   /** The last operation of each phase. */
   phases: "/var/opt/pf9/nodelet/phases.json",
+  /** Phases that an operator stopped by hand. */
+  held: "/var/opt/pf9/nodelet/held.json",
+  /** What nodelet last brought about on this host, for noticing what others change. */
+  declared: "/var/opt/pf9/nodelet/declared.json",
+  /** The configuration that is in force: the last one that was valid. */
+  appliedConfig: "/var/opt/pf9/nodelet/applied.yaml",
+  /** What happened last, for `nodelet status`. */
+  events: "/var/opt/pf9/nodelet/events.json",
+  /** The health document. */
+  kubeStatus: "/var/opt/pf9/kube_status",
+  /** The program as the daemon runs it. */
+  program: "/opt/pf9/nodelet/nodeletd",
+  daemonUnit: "/etc/systemd/system/pf9-nodeletd.service",
+  /** Made by the daemon's unit, gone with it. */
+  runDir: "/run/nodelet",
+  daemonLock: "/run/nodelet/nodeletd.lock",
+  daemonSocket: "/run/nodelet/nodeletd.sock",
+  /** Touched by the kubelet's unit whenever the kubelet ends. */
+  kubeletEnded: "/run/nodelet/kubelet-ended",
   /** Index of the bundle that this node was made from. */
   installedIndex: "/opt/pf9/nodelet/index.json",
   dynamicKubeletConfig: "/var/opt/pf9/kube/kubelet-config/dynamic-config",

@@ -1,4 +1,5 @@
 import { controlPlane } from "./fields/control-plane.ts";
+import { daemon } from "./fields/daemon.ts";
 import { docker } from "./fields/docker.ts";
 import { etcd } from "./fields/etcd.ts";
 import { kubelet } from "./fields/kubelet.ts";
@@ -13,6 +14,7 @@ export const fields = {
   ...etcd,
   ...docker,
   ...kubelet,
+  ...daemon,
 };
 
 /** The same table with a heading for each subject. */
@@ -23,4 +25,5 @@ export const subjects = [
   { title: "etcd", fields: etcd },
   { title: "Docker", fields: docker },
   { title: "Kubelet", fields: kubelet },
+  { title: "Daemon", fields: daemon },
 ] as const;

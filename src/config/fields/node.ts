@@ -29,11 +29,6 @@ export const node = {
     flag: true,
     about: "Address of the node; the one of the default route when not given",
   }),
-  kubeServiceState: field(oneOf(["true", "false", "ignore"]), {
-    alias: "KUBE_SERVICE_STATE",
-    default: "true",
-    about: "Whether the daemon keeps the services running (true), stopped (false) or as they are (ignore)",
-  }),
   allowWorkloadsOnMaster: field(boolean(), {
     alias: "ALLOW_WORKLOADS_ON_MASTER",
     default: true,
