@@ -61,6 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
     io,
     signal: cancelOnSignals(),
     configFlags,
+    notifySocket: process.env["NOTIFY_SOCKET"],
     done(value) {
       code = value;
     },

@@ -11,7 +11,7 @@ export async function certsCsr(
   io: Io,
   { options, signal }: { options: GlobalOptions & { output: OutputFormat }; signal: AbortSignal },
 ): Promise<number> {
-  using _lock = operatorLock(options, "nodelet certs csr");
+  using _lock = await operatorLock(options, "nodelet certs csr");
   const { ctx } = await openSession({ options, io, signal, purpose: "change", withoutBundle: true });
   const written = await writeCsrs(ctx.host, pkiOptions(ctx));
   const result = written.map(({ id, path }) => ({ name: id, path }));

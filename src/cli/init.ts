@@ -3,8 +3,12 @@ import { checkPki } from "../../certs/ensure.ts";
 import { pkiOptions } from "../../certs/options.ts";
 import type { Ctx } from "../ctx.ts";
 import { AppError, ExitCode, type Finding, PreflightError, UsageError } from "../errors.ts";
+import { installDaemon, startDaemon } from "../daemon/install.ts";
 import { ensureAll } from "../host/host.ts";
+import { placeOf } from "../host/machine.ts";
+import { paths } from "../paths.ts";
 import type { PhaseEvent } from "../runner/events.ts";
+import { changeHeld } from "../runner/held.ts";
 import { startPhases } from "../runner/run.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { renderTable, showResult } from "./io.ts";
@@ -24,7 +28,7 @@ export async function init(
   { options, signal }: { options: InitOptions; signal: AbortSignal },
 ): Promise<number> {
   const begun = performance.now();
-  using _lock = operatorLock(options, "nodelet init");
+  using _lock = await operatorLock(options, "nodelet init");
   const session = await openSession({
     options,
     io,
@@ -40,6 +44,8 @@ export async function init(
   if (options.root === "/") await checkHost(io, { session, dryRun: options.dryRun === true });
   if (session.bundleProblem) throw session.bundleProblem;
   await prepare(session, options);
+  if (options.root === "/" && !options.dryRun)
+    await changeHeld(placeOf(session.machine, paths.held), { remove: session.phases });
   return await startAll(io, { session, options, begun });
 }
 
@@ -124,7 +130,17 @@ async function startAll(
     if (event.type === "end")
       timings.push({ id: event.phase.id, outcome: event.outcome, ms: Math.round(event.ms) });
   };
-  const report = await startPhases(session.ctx, { phases: session.phases, listen }).finally(shown.clear);
+  const report = await session
+    .declaring(async (ctx) => {
+      // A node whose power is cut from here on comes up by itself; it costs nothing beside the waiting of the phases.
+      const [installed, started] = await Promise.all([
+        installDaemon(ctx),
+        startPhases(ctx, { phases: session.phases, listen }),
+      ]);
+      await startDaemon(ctx, installed);
+      return started;
+    })
+    .finally(shown.clear);
   const { node } = session.ctx;
   const ms = Math.round(performance.now() - begun);
   const result = {

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
+import type { Ctx } from "../ctx.ts";
 import { AppError, ExitCode } from "../errors.ts";
 import { lockHolder } from "../host/lock.ts";
 import { paths } from "../paths.ts";
 import { placeOf } from "../host/machine.ts";
 import { readNotes } from "../runner/book.ts";
 import type { PhaseEvent } from "../runner/events.ts";
+import { changeHeld } from "../runner/held.ts";
 import type { Phase } from "../runner/phase.ts";
 import { type RunReport, startPhases, stopPhases } from "../runner/run.ts";
 import { findPhase, selectForStop, selectPhases } from "../runner/select.ts";
@@ -82,8 +84,11 @@ export async function phasesStart(io: Io, call: PhaseCall): Promise<number> {
   return await operate(io, {
     ...call,
     verb: "start",
-    work: (session, listen) =>
-      startPhases(session.ctx, { phases: selectPhases(session.phases, call.options), listen }),
+    async work({ session, ctx, listen }) {
+      const phases = selectPhases(session.phases, call.options);
+      await hold(session, { remove: phases });
+      return await startPhases(ctx, { phases, listen });
+    },
   });
 }
 
@@ -92,12 +97,11 @@ export async function phasesStop(io: Io, call: PhaseCall): Promise<number> {
   return await operate(io, {
     ...call,
     verb: "stop",
-    work: (session, listen) =>
-      stopPhases(session.ctx, {
-        phases: selectForStop(session.phases, call.options),
-        listen,
-        force: call.options.force ?? false,
-      }),
+    async work({ session, ctx, listen }) {
+      const phases = selectForStop(session.phases, call.options);
+      await hold(session, { add: phases });
+      return await stopPhases(ctx, { phases, listen, force: call.options.force ?? false });
+    },
   });
 }
 
@@ -107,13 +111,14 @@ export async function phasesRestart(io: Io, call: PhaseCall): Promise<number> {
   return await operate(io, {
     ...call,
     verb: "restart",
-    async work(session, listen) {
+    async work({ session, ctx, listen }) {
       const selected = selectPhases(session.phases, options);
+      await hold(session, { remove: selected });
       const stopping = selected.filter((phase) =>
         isRestarted(phase, { regenCerts: options.regenCerts === true }),
       );
-      await stopPhases(session.ctx, { phases: stopping, listen, force: options.force ?? false });
-      return await startPhases(session.ctx, { phases: selected, listen });
+      await stopPhases(ctx, { phases: stopping, listen, force: options.force ?? false });
+      return await startPhases(ctx, { phases: selected, listen });
     },
   });
 }
@@ -124,12 +129,20 @@ function isRestarted(phase: Phase, { regenCerts }: { regenCerts: boolean }): boo
 
 interface Operation extends PhaseCall {
   verb: string;
-  work(session: Session, listen: (event: PhaseEvent) => void): Promise<RunReport>;
+  work(tools: { session: Session; ctx: Ctx; listen: (event: PhaseEvent) => void }): Promise<RunReport>;
+}
+
+/** What an operator stops stays stopped until started: the daemon leaves it alone. Said before the first phase is touched. */
+async function hold(
+  { machine, ctx }: Session,
+  change: { add?: readonly Phase[]; remove?: readonly Phase[] },
+): Promise<void> {
+  if (!ctx.host.detached) await changeHeld(placeOf(machine, paths.held), change);
 }
 
 /** What the three operations share: root, the lock, a node to work on, progress, and a report. */
 async function operate(io: Io, { options, signal, verb, work }: Operation): Promise<number> {
-  using _lock = operatorLock(options, `nodelet phases ${verb}`);
+  using _lock = await operatorLock(options, `nodelet phases ${verb}`);
   // Before anything that only a node has is missed, such as a bundle.
   if (!existsSync(placeOf(openMachine(options.root), paths.cluster))) {
     throw new AppError(`Cannot ${verb} phases: this host is not a node`, { hint: "run nodelet init first" });
@@ -140,7 +153,7 @@ async function operate(io: Io, { options, signal, verb, work }: Operation): Prom
     session.record(event);
     if (!options.dryRun) shown.listen(event);
   };
-  const report = await work(session, listen).finally(shown.clear);
+  const report = await session.declaring((ctx) => work({ session, ctx, listen })).finally(shown.clear);
   const words = options.dryRun
     ? session.plan.map((change) => `${change.kind} ${change.key}: ${change.from} -> ${change.to}\n`).join("")
     : `${report.changed.length} phases changed something.\n`;

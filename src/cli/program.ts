@@ -8,6 +8,8 @@ import type { Io } from "./io.ts";
 export interface ProgramOptions {
   io: Io;
   signal: AbortSignal;
+  /** Where systemd wants to hear from the daemon. */
+  notifySocket: string | undefined;
   /** Called with the exit code of the command that ran. */
   done(code: number): void;
   /** Flags of `init` that stand for keys of the configuration; left out where nobody needs them. */
@@ -37,6 +39,7 @@ export function buildProgram(options: ProgramOptions): Command {
     addReset,
     addPhases,
     addStatus,
+    addDaemon,
     addCerts,
     addKubeconfig,
     addConfig,
@@ -170,6 +173,30 @@ function addStatus(program: Command, all: ProgramOptions): void {
     .action(
       action(all, async (options) =>
         (await import("./status.ts")).nodeStatus(all.io, { options, signal: all.signal }),
+      ),
+    );
+}
+
+function addDaemon(program: Command, { io, signal, ...all }: ProgramOptions): void {
+  const tools = { io, signal, ...all };
+  program
+    .command("daemon")
+    .description("Keep this node as declared. Started by pf9-nodeletd.service, not by hand.")
+    .action(
+      action(tools, async (options) =>
+        (await import("./daemon.ts")).daemon(io, {
+          options,
+          signal,
+          env: { notifySocket: all.notifySocket },
+        }),
+      ),
+    );
+  program
+    .command("reconcile <task>", { hidden: true })
+    .option("--from <phase>")
+    .action(
+      action(tools, async (options, [task]) =>
+        (await import("./reconcile.ts")).reconcile(io, { options, task, signal }),
       ),
     );
 }

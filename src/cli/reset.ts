@@ -1,4 +1,5 @@
 import { rm, stat } from "node:fs/promises";
+import { DAEMON_UNIT } from "../daemon/unit.ts";
 import { AppError, ExitCode, UsageError } from "../errors.ts";
 import { writeAtomically } from "../host/atomic.ts";
 import { Journal, undoAll } from "../host/journal.ts";
@@ -29,7 +30,7 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const machine = openMachine(options.root);
   const journal = new Journal(machine);
   if (options.dryRun) return showPlan(io, { journal, options });
-  using _lock = operatorLock(options, "nodelet reset");
+  using _lock = await operatorLock(options, "nodelet reset");
   if (!journal.exists) {
     await removeLock(machine);
     showResult(io, {
@@ -40,6 +41,7 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
     return ExitCode.ok;
   }
   confirm(io, options);
+  await endDaemon(machine);
   await wakeDocker(machine, journal);
   const dockerBefore = await dockerTextBefore(machine);
   const report = await undoAll(machine, {
@@ -69,6 +71,14 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
     table: `Undid ${report.undone} changes in ${duration(ms)}; this host is no node any more.\n`,
   });
   return ExitCode.ok;
+}
+
+/** What keeps the node as declared must not see how it is undone; after a power cut neither. */
+async function endDaemon(machine: Machine): Promise<void> {
+  if (machine.root !== "/") return;
+  const { stdout } = await machine.run(["systemctl", "show", DAEMON_UNIT, "--property=LoadState"]);
+  if (stdout.includes("not-found")) return;
+  await machine.run(["systemctl", "disable", "--now", "--quiet", DAEMON_UNIT], { timeoutMs: 120_000 });
 }
 
 /** Containers go on without a Docker that was stopped meanwhile; only Docker itself can remove them. */

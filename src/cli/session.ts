@@ -4,9 +4,10 @@ import { EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
 import type { Config } from "../config/config.ts";
 import { type Ctx, type Log, systemClock } from "../ctx.ts";
 import { dockerEngine } from "../docker/engine.ts";
-import { AppError, ConfigError, PreflightError } from "../errors.ts";
+import { AppError, ConfigError, messageOf, PreflightError } from "../errors.ts";
+import { Declaration, declaringHost } from "../host/declared.ts";
 import { Journal } from "../host/journal.ts";
-import { type Lock, takeLock } from "../host/lock.ts";
+import { type Lock, takeLockFrom } from "../host/lock.ts";
 import type { Machine } from "../host/machine.ts";
 import { placeOf } from "../host/machine.ts";
 import { type PlannedChange, realHost, recordingHost } from "../host/real.ts";
@@ -28,6 +29,9 @@ export interface GlobalOptions {
   verbose?: boolean;
 }
 
+/** What the daemon's worker is called in the lock. */
+export const WORKER = "nodeletd reconcile";
+
 /** What a host is recorded as. */
 export interface ClusterRecord {
   clusterId: string;
@@ -46,6 +50,8 @@ export interface Session {
   bundleProblem: AppError | undefined;
   /** What this host was recorded as by an earlier run. */
   recorded: ClusterRecord | undefined;
+  /** Does work with phases, and keeps what they brought about, so that the daemon notices when others change it. */
+  declaring<T>(work: (ctx: Ctx) => Promise<T>): Promise<T>;
   /** Writes events into kube.log and the notes of the phases. */
   record: Listener;
 }
@@ -64,14 +70,15 @@ export interface SessionOptions {
 }
 
 /**
- * What every command needs that changes a real host: root, and the lock. Under another root, and in a dry run, neither.
+ * What every command needs that changes a real host: root, and the lock. Under another root, and in a dry run, neither. The
+ * daemon's worker gives way to an operator at its next safe point.
  *
  * @throws PreflightError for another user; LockedError naming who is at work
  */
-export function operatorLock(
+export async function operatorLock(
   options: GlobalOptions & { dryRun?: boolean },
   command: string,
-): Lock | undefined {
+): Promise<Lock | undefined> {
   if (options.root !== "/" || options.dryRun) return undefined;
   const uid = process.getuid?.();
   if (uid !== 0) {
@@ -79,7 +86,7 @@ export function operatorLock(
       { code: "NotRoot", message: `Running as user ${uid}; expected root`, hint: "run it with sudo" },
     ]);
   }
-  return takeLock(paths.lock, command);
+  return await takeLockFrom(WORKER, { path: paths.lock, command });
 }
 
 /** The machine under a root, with its engine. */
@@ -92,10 +99,11 @@ export async function readConfig(
   machine: Machine,
   options: { config?: string; flags?: Record<string, unknown> },
 ): Promise<Config> {
-  const { loadConfig, readConfigDir } = await import("../config/load.ts");
+  const { loadConfig, readConfigDir, readOverrideFile } = await import("../config/load.ts");
   const path = options.config ?? placeOf(machine, paths.configDir);
   const files = await readConfigDir(path, { mustExist: options.config !== undefined });
-  return loadConfig({ files, flags: options.flags ?? {} });
+  const override = await readOverrideFile(placeOf(machine, paths.kubeOverride));
+  return loadConfig({ files, flags: options.flags ?? {}, override });
 }
 
 /** Opens a session: configuration, what the host is, the bundle, and the door to the machine. */
@@ -147,8 +155,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     log.info(logLine(event));
     if (purpose === "change") noteEvent(notes, event);
   };
+  const declaring = async <T>(work: (ctx: Ctx) => Promise<T>): Promise<T> => {
+    if (purpose !== "change") return await work(ctx);
+    const declaration = new Declaration();
+    try {
+      return await work({ ...ctx, host: declaringHost(host, declaration) });
+    } finally {
+      await declaration
+        .save(machine, placeOf(machine, paths.declared))
+        .catch((error: unknown) => log.warn(messageOf(error)));
+    }
+  };
   return {
     ctx,
+    declaring,
     phases: phasesOf(roleOf(config), ctx.bundle),
     machine,
     journal,

@@ -17,6 +17,12 @@ export interface Kind<W, B> {
   same(found: B, wanted: W): boolean;
   /** Brings the thing to the wanted state; may be run twice. */
   apply(machine: Machine, wanted: W): Promise<void>;
+  /**
+   * The wanted state as it is kept to be compared with later: no contents, no secrets. `still` is then `same` for it; where
+   * both are absent, the wanted state itself is kept. Must hold what `read` needs.
+   */
+  keep?(wanted: W): object;
+  still?(found: B, kept: any): boolean;
   /** Puts back what was found before the first change; may be run twice. */
   restore(machine: Machine, undo: { key: string; before: B }): Promise<void>;
   /** Old and new for the plan of a dry run, in a few words. */

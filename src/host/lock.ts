@@ -31,6 +31,46 @@ export function takeLock(path: string, command: string): Lock {
   return { [Symbol.dispose]: () => closeSync(file) };
 }
 
+/** How long a holder that gives way may take to reach a safe point, in milliseconds. */
+const GIVE_WAY_MS = 90_000;
+
+/**
+ * Takes the lock, also from a holder that gives way: it is asked to end, and waited for.
+ *
+ * @param yielding the command of such a holder
+ * @throws LockedError when somebody else has the lock, or the holder does not end in time
+ */
+export async function takeLockFrom(
+  yielding: string,
+  { path, command }: { path: string; command: string },
+): Promise<Lock> {
+  const end = performance.now() + GIVE_WAY_MS;
+  const asked = new Set<number>();
+  for (;;) {
+    try {
+      return takeLock(path, command);
+    } catch (error) {
+      const holder = lockHolder(path);
+      const gone = holder === undefined;
+      const pid = Number(/^pid (\d+), /.exec(holder ?? "")?.[1]);
+      const yields = gone || (holder.includes(`"${yielding}"`) && pid > 1);
+      if (!(error instanceof LockedError) || !yields || performance.now() > end) throw error;
+      // Once: a second signal would end it in the middle.
+      if (!gone && !asked.has(pid)) endAtSafePoint(pid);
+      asked.add(pid);
+      await Bun.sleep(50);
+    }
+  }
+}
+
+function endAtSafePoint(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (error) {
+    if (codeOf(error) !== "ESRCH") throw error;
+  }
+}
+
 function openLockFile(path: string): number {
   try {
     mkdirSync(dirname(path), { recursive: true });

@@ -32,6 +32,8 @@ Environment=PATH=/opt/pf9/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 WorkingDirectory=${paths.kubeletDir}
 ExecStart=${paths.binDir}/kubelet \\
 ${flags}
+# Word for the daemon, which is not there to hear it every time.
+ExecStopPost=-/usr/bin/touch ${paths.kubeletEnded}
 Restart=always
 # A kubelet that takes a new dynamic configuration ends, to be started anew.
 RestartSec=200ms

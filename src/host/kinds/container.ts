@@ -37,6 +37,9 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
   },
   same: (found, wanted) =>
     wanted.spec ? found.running && found.spec === specDigest(wanted.spec) : !found.exists,
+  keep: ({ name, spec }) => ({ name, digest: spec ? specDigest(spec) : null }),
+  still: (found, kept: { digest: string | null }) =>
+    kept.digest === null ? !found.exists : found.running && found.spec === kept.digest,
   async apply(machine, { name, spec }) {
     const state = await machine.docker.inspect(name);
     if (spec && state && state.labels[SPEC_LABEL] === specDigest(spec)) {

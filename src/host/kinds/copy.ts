@@ -36,6 +36,7 @@ export const copyKind: Kind<CopyWanted, CopyFound> = {
   read: readCopy,
   same: (found, wanted) =>
     found.type === "file" && found.sha256 === wanted.sha256 && found.mode === wanted.mode,
+  keep: ({ path, sha256, size, mode }) => ({ path, sha256, size, mode }),
   async apply(machine, wanted) {
     const place = placeOf(machine, wanted.path);
     const found = await readCopy(machine, wanted);

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { lstat, mkdir, readFile, readlink, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
 import { syncDir, temporaryOf, writeAtomically } from "../atomic.ts";
+import { sha256 } from "../hash.ts";
 import type { Kind } from "../kind.ts";
 import { type Machine, placeOf } from "../machine.ts";
 
@@ -66,6 +66,11 @@ export const fileKind: Kind<FileWanted, FileFound> = {
     found.type === "file" &&
     found.mode === wanted.mode &&
     Buffer.from(found.base64, "base64").equals(Buffer.from(wanted.content)),
+  keep: ({ path, mode, content }) => ({ path, mode, sha256: sha256(content) }),
+  still: (found, kept: { mode: number; sha256: string }) =>
+    found.type === "file" &&
+    found.mode === kept.mode &&
+    sha256(Buffer.from(found.base64, "base64")) === kept.sha256,
   async apply(machine, wanted) {
     const found = await readFound(machine, wanted.path);
     if (found.type === "other") {
@@ -107,8 +112,7 @@ function sketchWanted(wanted: FileWanted): string {
 }
 
 function sketchContent(content: Buffer, mode: number): string {
-  const digest = createHash("sha256").update(content).digest("hex").slice(0, 12);
-  return `${content.length} B, ${octal(mode)}, sha256 ${digest}`;
+  return `${content.length} B, ${octal(mode)}, sha256 ${sha256(content).slice(0, 12)}`;
 }
 
 function octal(mode: number): string {

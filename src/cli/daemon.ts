@@ -1,0 +1,95 @@
+import { mkdirSync } from "node:fs";
+import { Daemon } from "../daemon/daemon.ts";
+import { Desired, type OpenNode } from "../daemon/desired.ts";
+import { Report } from "../daemon/report.ts";
+import { Wake } from "../daemon/wake.ts";
+import { FileWatch, followDocker } from "../daemon/watch.ts";
+import { runWorker } from "../daemon/worker.ts";
+import { systemClock } from "../ctx.ts";
+import { DOCKER_SOCKET } from "../docker/api.ts";
+import { ExitCode } from "../errors.ts";
+import { takeLock } from "../host/lock.ts";
+import { placeOf } from "../host/machine.ts";
+import { fileLog } from "../log.ts";
+import { paths } from "../paths.ts";
+import type { Io } from "./io.ts";
+import { timestamp } from "./progress.ts";
+import { type GlobalOptions, openMachine, openSession } from "./session.ts";
+import { VERSION } from "./version.ts";
+
+/** systemd ends a daemon that says nothing for a minute; it says so three times as often, in milliseconds. */
+const WATCHDOG_MS = 20_000;
+
+/** What `nodelet daemon` is called with. */
+export interface DaemonCall {
+  options: GlobalOptions;
+  signal: AbortSignal;
+  /** What systemd and the worker's runtime need of the environment. */
+  env: { notifySocket: string | undefined };
+}
+
+/** Keeps this node as it is declared, until a signal. Started by `pf9-nodeletd.service`. */
+export async function daemon(io: Io, { options, signal, env }: DaemonCall): Promise<number> {
+  mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
+  using _lock = takeLock(paths.daemonLock, "nodelet daemon");
+  const machine = openMachine("/");
+  const log = fileLog(placeOf(machine, paths.kubeLog), { stamp: () => timestamp(systemClock) });
+  const wake = new Wake();
+  using files = new FileWatch(machine, wake);
+  const report = new Report(machine, { log, clock: systemClock });
+  const desired = new Desired(machine, {
+    version: VERSION,
+    open: async (config) => {
+      const session = await openSession({
+        options: config ? { ...options, config } : options,
+        io,
+        signal,
+        purpose: "look",
+      });
+      return { ctx: session.ctx, phases: session.phases };
+    },
+  });
+  const limit = cgroupLimit((words) => report.event(words));
+  const loop = new Daemon({
+    machine,
+    desired,
+    report,
+    wake,
+    files,
+    clock: systemClock,
+    monotonic: () => performance.now(),
+    random: Math.random,
+    limited: limit.within,
+    work: (task, { config, onLine }) =>
+      runWorker({
+        task,
+        program: [...program(), ...(config ? ["--config", config] : [])],
+        onLine,
+        signal,
+        env: {},
+      }),
+    signal,
+  });
+  const notify = (_: string) => void env;
+  notify("READY=1");
+  const ping = setInterval(() => notify("WATCHDOG=1"), WATCHDOG_MS);
+  report.event(`nodelet ${VERSION} keeps this node`);
+  try {
+    await Promise.all([loop.run(), followDocker(wake, { socket: DOCKER_SOCKET, signal })]);
+  } finally {
+    clearInterval(ping);
+    notify("STOPPING=1");
+    limit.remove();
+  }
+  log.info("nodeletd: ended");
+  return ExitCode.ok;
+}
+
+/** The worker is the program that runs now, whatever lies at its place on the disk meanwhile. */
+function program(): string[] {
+  return Bun.isStandaloneExecutable ? [`/proc/${process.pid}/exe`] : [process.execPath, Bun.main];
+}
+
+function cgroupLimit(_tell: (words: string) => void) {
+  return { within: <T>(_node: OpenNode, work: () => Promise<T>) => work(), remove() {} };
+}

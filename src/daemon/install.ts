@@ -1,0 +1,45 @@
+import { statSync } from "node:fs";
+import type { Ctx } from "../ctx.ts";
+import { sha256File } from "../host/hash.ts";
+import { ensureAll, type Outcome } from "../host/host.ts";
+import { DAEMON_UNIT, renderDaemonUnit } from "./unit.ts";
+
+/**
+ * Puts the running program in its place on the node, and its unit, to be started at boot from now on. After this, a node
+ * whose power is cut comes up by itself.
+ */
+export async function installDaemon({ host, paths }: Ctx): Promise<Outcome> {
+  // From source there is no program to install.
+  if (!Bun.isStandaloneExecutable) return "unchanged";
+  const program = process.execPath;
+  const sha256 = await sha256File(program);
+  return await ensureAll(host, [
+    { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
+    {
+      kind: "copy",
+      path: paths.program,
+      source: () => program,
+      sha256,
+      size: statSync(program).size,
+      mode: 0o755,
+    },
+    { kind: "dir", path: "/etc/systemd/system", mode: 0o755 },
+    { kind: "file", path: paths.daemonUnit, content: renderDaemonUnit(), mode: 0o644 },
+    ...(host.detached
+      ? []
+      : [{ kind: "unit", name: DAEMON_UNIT, active: await isActive(host), enabled: true } as const]),
+  ]);
+}
+
+/** Starts the daemon, anew where it runs from another program or unit than what is installed now. */
+export async function startDaemon({ host }: Ctx, installed: Outcome): Promise<void> {
+  if (!Bun.isStandaloneExecutable || host.detached) return;
+  if (installed === "changed" && (await isActive(host)))
+    await host.run(["systemctl", "restart", DAEMON_UNIT], { timeoutMs: 120_000 });
+  await host.ensure({ kind: "unit", name: DAEMON_UNIT, active: true, enabled: true });
+}
+
+async function isActive(host: Ctx["host"]): Promise<boolean> {
+  const { stdout } = await host.run(["systemctl", "is-active", DAEMON_UNIT], { check: false });
+  return stdout.trim() === "active";
+}

@@ -1,0 +1,124 @@
+import type { Clock, Log } from "../ctx.ts";
+import { messageOf } from "../errors.ts";
+import { type Machine, placeOf } from "../host/machine.ts";
+import { paths } from "../paths.ts";
+import type { Phase } from "../runner/phase.ts";
+import { addEvent } from "./events.ts";
+import { EMPTY_HEALTH, type HealthDocument, readHealth, writeHealth } from "./health.ts";
+import type { WorkerLine } from "./worker.ts";
+
+/** How long a failed check is told after it was good again, in milliseconds. Seed: ten minutes. */
+const REMEMBERED_MS = 600_000;
+
+/** Writes the health document and the last events, and never fails: a full disk must not stop the daemon. */
+export class Report {
+  readonly #machine: Machine;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #health: HealthDocument;
+  #written = "";
+  #writing: Promise<void> = Promise.resolve();
+  #complained = false;
+  #goodSince: number | undefined;
+  #open = new Map<string, string>();
+
+  constructor(machine: Machine, options: { log: Log; clock: Clock }) {
+    this.#machine = machine;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#health = readHealth(placeOf(machine, paths.kubeStatus)) ?? EMPTY_HEALTH;
+  }
+
+  /** The document as it is now. */
+  get health(): Readonly<HealthDocument> {
+    return this.#health;
+  }
+
+  /** Changes fields of the document; {@linkcode Report.write} puts them on the disk. */
+  set(fields: Partial<HealthDocument>): void {
+    this.#health = { ...this.#health, ...fields };
+  }
+
+  /** What phases there are, and which of them are left alone. */
+  phases(phases: readonly Phase[]): void {
+    this.set({
+      all_tasks: phases.map(({ title }) => title),
+      all_status_checks: phases.filter(({ status }) => status).map(({ title }) => title),
+    });
+  }
+
+  /** What the checks found: the title of the first that fails, or undefined when all are good. */
+  checked(failed: string | undefined, monotonic: number): void {
+    if (failed !== undefined) {
+      this.#goodSince = undefined;
+      this.set({ last_failed_status_check: failed, last_failed_status_time: this.#seconds() });
+      return;
+    }
+    this.#goodSince ??= monotonic;
+    if (monotonic - this.#goodSince >= REMEMBERED_MS)
+      this.set({ last_failed_status_check: "", last_failed_status_time: 0 });
+  }
+
+  /** Now, as the document has it. */
+  #seconds(): number {
+    return Math.floor(this.#clock.now() / 1000);
+  }
+
+  /** A look begins. */
+  looking(): void {
+    this.set({ status_check_timestamp: this.#seconds() });
+  }
+
+  /** Follows the worker, phase by phase. */
+  working(line: WorkerLine): void {
+    if (line.type === "done") {
+      this.#open.clear();
+      return this.set({ current_task: "" });
+    }
+    if (line.type === "begin") this.#open.set(line.id, line.title);
+    else this.#open.delete(line.id);
+    if (line.type === "fail") this.set({ last_failed_task: line.title });
+    const completed = new Set(this.#health.completed_tasks);
+    if (line.type === "end" && line.verb === "start") completed.add(line.title);
+    else completed.delete(line.title);
+    this.set({
+      current_task: [...this.#open.values()][0] ?? "",
+      completed_tasks: this.#health.all_tasks.filter((title) => completed.has(title)),
+    });
+  }
+
+  /** Something happened that a person wants to know of. */
+  event(what: string): void {
+    this.#log.info(`nodeletd: ${what}`);
+    const at = new Date(this.#clock.now()).toISOString();
+    this.#writing = this.#writing.then(async () => {
+      await this.#guard(() => addEvent(placeOf(this.#machine, paths.events), { at, what }));
+    });
+  }
+
+  /** Puts the document on the disk when it says something new. */
+  async write(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      const text = JSON.stringify(this.#health);
+      if (text === this.#written) return;
+      const done = await this.#guard(() =>
+        writeHealth(placeOf(this.#machine, paths.kubeStatus), this.#health),
+      );
+      if (done) this.#written = text;
+    });
+    await this.#writing;
+  }
+
+  async #guard(write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      this.#complained = false;
+      return true;
+    } catch (error) {
+      // Once is enough: it is tried again with the next look.
+      if (!this.#complained) this.#log.warn(`nodeletd: ${messageOf(error)}`);
+      this.#complained = true;
+      return false;
+    }
+  }
+}

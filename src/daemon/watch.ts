@@ -1,0 +1,90 @@
+import { existsSync, type FSWatcher, watch } from "node:fs";
+import { join } from "node:path";
+import { watchContainers } from "../docker/events.ts";
+import { SPEC_LABEL } from "../host/kinds/container.ts";
+import { type Machine, placeOf } from "../host/machine.ts";
+import { paths } from "../paths.ts";
+import type { Wake } from "./wake.ts";
+
+/**
+ * Files and directories under watch. Inotify tells of a change within milliseconds; what it misses, such as a directory that
+ * was removed and made again, the next look finds.
+ */
+export class FileWatch implements Disposable {
+  readonly #wake: Wake;
+  readonly #machine: Machine;
+  readonly #watchers = new Map<string, { watcher: FSWatcher; names: Set<string> }>();
+
+  constructor(machine: Machine, wake: Wake) {
+    this.#machine = machine;
+    this.#wake = wake;
+  }
+
+  /**
+   * Watches these directories from now on, and no others.
+   *
+   * @param places names in each directory that matter; an empty set means all
+   */
+  follow(places: ReadonlyMap<string, Set<string>>): void {
+    for (const [dir, { watcher }] of this.#watchers) {
+      if (places.has(dir) && existsSync(placeOf(this.#machine, dir))) continue;
+      watcher.close();
+      this.#watchers.delete(dir);
+    }
+    for (const [dir, names] of places) {
+      const known = this.#watchers.get(dir);
+      if (known) known.names = names;
+      else this.#add(dir, names);
+    }
+  }
+
+  #add(dir: string, names: Set<string>): void {
+    try {
+      const entry = { names, watcher: watch(placeOf(this.#machine, dir)) };
+      entry.watcher.on("change", (_type, name) => {
+        const text = String(name);
+        // Our own writing goes through files that have another name until they are complete.
+        if (text.endsWith(".nodelet.tmp")) return;
+        if (entry.names.size === 0 || entry.names.has(text)) this.#wake.poke(`file ${join(dir, text)}`);
+      });
+      entry.watcher.on("error", () => {
+        entry.watcher.close();
+        this.#watchers.delete(dir);
+      });
+      this.#watchers.set(dir, entry);
+    } catch {
+      // Not there yet: asked for again with the next look.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { watcher } of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+}
+
+/** Rings for every container of ours, or of Kubernetes' own, that ends or goes, and when the engine itself does. */
+export function followDocker(wake: Wake, options: { socket: string; signal: AbortSignal }): Promise<void> {
+  return watchContainers({
+    ...options,
+    onEvent({ action, name, labels }) {
+      if (isOurs(labels)) wake.poke(`container ${name}: ${action}`);
+    },
+    onGone: (reason) => wake.poke(`Docker does not answer: ${reason}`),
+    onBack: () => wake.poke("Docker answers again"),
+  });
+}
+
+/** Workloads come and go by themselves: nobody needs to look at the node for that. */
+function isOurs(labels: Readonly<Record<string, string>>): boolean {
+  return labels[SPEC_LABEL] !== undefined || labels["io.kubernetes.pod.namespace"] === "kube-system";
+}
+
+/** What is watched besides the declared files: where operators and the kubelet's unit leave word. */
+export function wordPlaces(): [string, Set<string>][] {
+  return [
+    [paths.configDir, new Set()],
+    [paths.sitePhases, new Set()],
+    [paths.runDir, new Set([paths.kubeletEnded.slice(paths.runDir.length + 1)])],
+  ];
+}
