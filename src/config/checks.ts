@@ -1,5 +1,7 @@
 import type { Config, ConfigKey } from "./config.ts";
+import { quote } from "./grammar.ts";
 import { contains, overlaps, parseAddress, parseCidr } from "./net.ts";
+import { keyOf } from "./validate.ts";
 
 /** A rule over several keys. */
 export interface CrossCheck {
@@ -19,6 +21,7 @@ export const crossChecks: readonly CrossCheck[] = [
   ...portChecks(),
   { keys: ["etcdHeartbeatInterval", "etcdElectionTimeout"], problem: electionTooShort },
   { keys: ["cpuManagerPolicy", "reservedCpus"], problem: staticWithoutReserved },
+  { keys: ["extraEnv"], problem: keyAsVariable },
 ];
 
 function blocksOverlap({ containersCidr, servicesCidr }: Config): string | undefined {
@@ -95,6 +98,13 @@ function electionTooShort({ etcdHeartbeatInterval, etcdElectionTimeout }: Config
 function staticWithoutReserved({ cpuManagerPolicy, reservedCpus }: Config): string | undefined {
   if (cpuManagerPolicy !== "static" || reservedCpus !== undefined) return undefined;
   return "cpuManagerPolicy static needs reservedCpus; expected for example reservedCpus 0";
+}
+
+// Two places that say the same thing would not stay the same.
+function keyAsVariable({ extraEnv }: Config): string | undefined {
+  const name = Object.keys(extraEnv).find((one) => keyOf(one) !== undefined);
+  if (name === undefined) return undefined;
+  return `${name} is the key ${quote(keyOf(name))}; expected it there`;
 }
 
 function block(text: string) {

@@ -40,6 +40,15 @@ export async function readConfigDir(path: string, options: ReadConfigOptions = {
   return problems.length > 0 ? [{ path, text: "", problems }, ...sources] : sources;
 }
 
+/** Reads `kube_override.env`, with what is wrong with the file itself; undefined when there is none. */
+export async function readOverrideFile(
+  path: string,
+  { uid = process.getuid?.() ?? 0 }: Pick<ReadConfigOptions, "uid"> = {},
+): Promise<ConfigSource | undefined> {
+  const stats = await statOrUndefined(path);
+  return stats && (await readSourceFile(path, { stats, uid, expected: "lines KEY=value" }));
+}
+
 async function yamlFiles(directory: string): Promise<string[]> {
   try {
     const names = await readdir(directory);
@@ -54,11 +63,11 @@ async function yamlFiles(directory: string): Promise<string[]> {
 
 async function readSourceFile(
   path: string,
-  { stats, uid }: { stats: Stats | undefined; uid: number },
+  { stats, uid, expected = "YAML text" }: { stats: Stats | undefined; uid: number; expected?: string },
 ): Promise<ConfigSource> {
   // Asked before opening: opening a pipe would wait for a writer.
   if (!stats?.isFile())
-    return { path, text: "", problems: [`${path}: not a regular file; expected YAML text`] };
+    return { path, text: "", problems: [`${path}: not a regular file; expected ${expected}`] };
   try {
     await using file = await open(path);
     const opened = await file.stat();
@@ -69,21 +78,26 @@ async function readSourceFile(
         problems: [`${path}: has ${opened.size} bytes; expected at most ${MAX_BYTES}`],
       };
     }
-    return { path, ...decode(path, await file.readFile(), trustProblems(path, { stats: opened, uid })) };
+    const problems = trustProblems(path, { stats: opened, uid });
+    return { path, ...decode(path, { bytes: await file.readFile(), problems, expected }) };
   } catch (error) {
     throw unreadable(path, error);
   }
 }
 
-function decode(path: string, bytes: Uint8Array, problems: readonly string[]) {
+function decode(
+  path: string,
+  { bytes, problems, expected }: { bytes: Uint8Array; problems: readonly string[]; expected: string },
+) {
   try {
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), problems };
   } catch {
-    return { text: "", problems: [...problems, `${path}: not UTF-8; expected YAML text`] };
+    return { text: "", problems: [...problems, `${path}: not UTF-8; expected ${expected}`] };
   }
 }
 
-function trustProblems(path: string, { stats, uid }: { stats: Stats; uid: number }): string[] {
+/** What lets others than root decide what is in a file or directory. Nothing when the process is not root's. */
+export function trustProblems(path: string, { stats, uid }: { stats: Stats; uid: number }): string[] {
   if (uid !== 0) return [];
   const problems: string[] = [];
   if (stats.uid !== 0) problems.push(`${path}: belongs to user ${stats.uid}; expected root`);

@@ -4,10 +4,11 @@ import { crossChecks } from "./checks.ts";
 import type { Config, ConfigKey } from "./config.ts";
 import { flagOf } from "./field.ts";
 import { fields } from "./fields.ts";
+import { readOverride } from "./override.ts";
 import { type ConfigSource, type Given, type Layer, readSource } from "./source.ts";
 import { fieldOf, pathText, validate } from "./validate.ts";
 
-export { readConfigDir } from "./files.ts";
+export { readConfigDir, readOverrideFile } from "./files.ts";
 export type { ConfigSource } from "./source.ts";
 
 /** What the configuration is made of. */
@@ -19,16 +20,18 @@ export interface ConfigInput {
    * left alone, so the whole object of a command can be passed.
    */
   flags?: Readonly<Record<string, unknown>>;
+  /** `kube_override.env`, from {@linkcode readOverrideFile}. It wins over files and flags. */
+  override?: ConfigSource | undefined;
 }
 
 /**
- * Puts flags over files over defaults and checks everything. A later file replaces a key of an earlier one; labels
- * are merged.
+ * Puts the override over flags over files over defaults and checks everything. A later file replaces a key of an earlier
+ * one; labels and further variables are merged.
  *
  * @throws ConfigError with every problem of every file and flag.
  */
-export function loadConfig({ files = [], flags = {} }: ConfigInput = {}): Config {
-  const layers = [...files.map(readSource), readFlags(flags)];
+export function loadConfig({ files = [], flags = {}, override }: ConfigInput = {}): Config {
+  const layers = [...files.map(readSource), readFlags(flags), ...(override ? [readOverride(override)] : [])];
   const given = layers.flatMap((layer) => layer.given);
   const bad = new Set(layers.flatMap((layer) => layer.bad));
   const config = merge(given);
@@ -37,7 +40,8 @@ export function loadConfig({ files = [], flags = {} }: ConfigInput = {}): Config
   return deepFreeze(config);
 }
 
-function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
+/** Reads flags as {@linkcode loadConfig} does; never throws, what is wrong is in `problems`. */
+export function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
   const layer: Layer = { given: [], bad: [], problems: [] };
   for (const key of Object.keys(fields) as ConfigKey[]) {
     const raw = Object.hasOwn(flags, key) ? flags[key] : undefined;
@@ -55,13 +59,16 @@ function readFlags(flags: Readonly<Record<string, unknown>>): Layer {
   return layer;
 }
 
+/** Keys whose maps are put together rather than replaced. */
+const merged: ReadonlySet<ConfigKey> = new Set(["nodeLabels", "extraEnv"]);
+
 function merge(given: readonly Given[]): Config {
   const keys = Object.keys(fields) as ConfigKey[];
   const values: Record<string, unknown> = Object.fromEntries(
     keys.map((key) => [key, structuredClone(fieldOf(key).default)]),
   );
   for (const { key, value } of given) {
-    values[key] = key === "nodeLabels" ? { ...(values[key] as object), ...(value as object) } : value;
+    values[key] = merged.has(key) ? { ...(values[key] as object), ...(value as object) } : value;
   }
   // Each value passed the schema of its key, which is where the type comes from.
   return values as Config;

@@ -1,4 +1,5 @@
 import { field, optional } from "../field.ts";
+import { variables } from "../env-names.ts";
 import { boolean, dnsName, hostAddress, integer, matching, oneOf } from "../grammar.ts";
 import { openedPath } from "../grammar-host.ts";
 
@@ -64,6 +65,14 @@ export const node = {
   drainTimeoutSeconds: field(integer(0, 86400), {
     default: 60,
     about: "How long pods get to leave the node when it stops",
+  }),
+  phaseScriptTimeoutSeconds: field(integer(1, 86400), {
+    default: 300,
+    about: "How long a script of /etc/pf9/nodelet/phases.d may take to start or stop",
+  }),
+  extraEnv: field(variables(), {
+    default: {},
+    about: "Further variables for kube.env and the scripts of phases.d, as NAME: value",
   }),
   debug: field(boolean(), {
     alias: "DEBUG",
