@@ -10,6 +10,7 @@ import { DOCKER_SOCKET } from "../docker/api.ts";
 import { ExitCode } from "../errors.ts";
 import { takeLock } from "../host/lock.ts";
 import { placeOf } from "../host/machine.ts";
+import { systemdNotifier } from "../host/notify.ts";
 import { fileLog } from "../log.ts";
 import { paths } from "../paths.ts";
 import type { Io } from "./io.ts";
@@ -70,7 +71,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
       }),
     signal,
   });
-  const notify = (_: string) => void env;
+  const notify = systemdNotifier(env.notifySocket);
   notify("READY=1");
   const ping = setInterval(() => notify("WATCHDOG=1"), WATCHDOG_MS);
   report.event(`nodelet ${VERSION} keeps this node`);

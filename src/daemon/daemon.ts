@@ -7,7 +7,7 @@ import { readHeld } from "../runner/held.ts";
 import type { PhaseStatus } from "../runner/status.ts";
 import type { Desired, OpenNode } from "./desired.ts";
 import { afterTask, judge, type Memory, NO_MEMORY, nodeState, type Seen, type Task } from "./judge.ts";
-import { look, type Pass } from "./pass.ts";
+import { isFailing, look, type Pass } from "./pass.ts";
 import type { Report } from "./report.ts";
 import type { Wake } from "./wake.ts";
 import { type FileWatch, wordPlaces } from "./watch.ts";
@@ -260,10 +260,6 @@ export class Daemon {
       report.event(`left as it is, since no phase puts it back: ${one.kind} ${one.key}`);
     }
   }
-}
-
-function isFailing({ status }: PhaseStatus): boolean {
-  return status === "stopped" || status === "failed";
 }
 
 const keyOfDrift = ({ kind, key }: Drift) => `${kind} ${key}`;

@@ -2,12 +2,12 @@ import type { Ctx } from "../ctx.ts";
 import { type DeclaredThings, type Drift, findDrift } from "../host/declared.ts";
 import type { Machine } from "../host/machine.ts";
 import { leftAlone } from "../runner/held.ts";
-import type { Phase } from "../runner/phase.ts";
-import { type PhaseStatus, statusOf } from "../runner/status.ts";
+import type { Phase, PhaseState } from "../runner/phase.ts";
+import { type PhaseStatus, probe } from "../runner/status.ts";
 
 /** What one look at the node found. */
 export interface Pass {
-  /** All phases that have a check and are not left alone. */
+  /** Checks in order; those after the first that fails may be missing. */
   checks: PhaseStatus[];
   drift: Drift[];
   /** Ids of phases that an operator stopped, with those that need them. */
@@ -29,35 +29,52 @@ export interface PassOptions {
   onSlow: (titles: readonly string[]) => void;
 }
 
-/** Probes all phases at once and compares the host with what was declared. Changes nothing. */
+/**
+ * Probes all phases at once and compares the host with what was declared. Changes nothing. It ends when it is known which
+ * check is the first to fail: those after it, which often hang on the same trouble, are not waited for.
+ */
 export async function look(ctx: Ctx, options: PassOptions): Promise<Pass> {
   const begun = performance.now();
+  const enough = new AbortController();
+  const inner: Ctx = { ...ctx, signal: AbortSignal.any([ctx.signal, enough.signal]) };
   const alone = leftAlone(options.phases, options.held);
-  const pending = new Map<string, string>();
-  const phases = options.phases.filter(({ id, status }) => status && !alone.has(id));
-  const slow = setTimeout(() => options.onSlow([...pending.values()]), SLOW_MS);
+  const checks: (PhaseStatus | undefined)[] = options.phases.map(() => undefined);
+  const probes = options.phases.map(async (phase, at) => {
+    if (!phase.status || alone.has(phase.id)) return false;
+    checks[at] = statusRow(phase, { at, found: await probe(inner, phase) });
+    return isFailing(checks[at]);
+  });
+  const pending = () =>
+    options.phases.filter(({ id, status }, at) => status && !alone.has(id) && !checks[at]);
+  const slow = setTimeout(() => options.onSlow(pending().map(({ title }) => title)), SLOW_MS);
   try {
-    const [checks, drift] = await Promise.all([
-      statusOf(ctx, { phases: phases.map((phase) => watched(phase, pending)), notes: {}, busy: false }),
-      findDrift(options.machine, options.declared),
-    ]);
-    return { checks, drift, alone, ms: performance.now() - begun };
+    const [, drift] = await Promise.all([untilFailing(probes), findDrift(options.machine, options.declared)]);
+    const known = checks.filter((one) => one !== undefined);
+    return { checks: known, drift, alone, ms: performance.now() - begun };
   } finally {
+    enough.abort();
     clearTimeout(slow);
     options.onSlow([]);
   }
 }
 
-function watched(phase: Phase, pending: Map<string, string>): Phase {
+/** In order: whoever comes after one that fails is not asked. */
+async function untilFailing(probes: readonly Promise<boolean>[]): Promise<void> {
+  for (const failing of probes) if (await failing) return;
+}
+
+/** True for a check that says that its phase does not run as it should. */
+export function isFailing({ status }: PhaseStatus): boolean {
+  return status === "stopped" || status === "failed";
+}
+
+function statusRow(phase: Phase, { at, found }: { at: number; found: PhaseState }): PhaseStatus {
   return {
-    ...phase,
-    async status(ctx) {
-      pending.set(phase.id, phase.title);
-      try {
-        return (await phase.status?.(ctx)) ?? { state: "running" };
-      } finally {
-        pending.delete(phase.id);
-      }
-    },
+    index: at + 1,
+    id: phase.id,
+    title: phase.title,
+    statusCheck: true,
+    status: found.state,
+    message: found.message ?? "",
   };
 }

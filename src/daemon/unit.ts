@@ -18,10 +18,12 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-Type=exec
+Type=notify
+NotifyAccess=main
 ExecStart=${paths.program} daemon
 Restart=always
 RestartSec=1
+WatchdogSec=60
 # First only the daemon, which lets its worker come to a safe point.
 KillMode=mixed
 TimeoutStopSec=90

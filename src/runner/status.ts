@@ -45,7 +45,8 @@ export async function statusOf(
   );
 }
 
-async function probe(ctx: Ctx, phase: Phase): Promise<PhaseState> {
+/** Probes one phase, within its deadline; never throws. */
+export async function probe(ctx: Ctx, phase: Phase): Promise<PhaseState> {
   const late = AbortSignal.timeout(PROBE_TIMEOUT_MS);
   const inner: Ctx = { ...ctx, signal: AbortSignal.any([ctx.signal, late]) };
   const expired = new Promise<PhaseState>((resolve) => {
