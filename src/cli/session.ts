@@ -13,7 +13,7 @@ import { placeOf } from "../host/machine.ts";
 import { type PlannedChange, realHost, recordingHost } from "../host/real.ts";
 import { run } from "../host/run.ts";
 import { kubeClient } from "../kube/client.ts";
-import { fileLog, silentLog, teeLog } from "../log.ts";
+import { fileLog, limitsOf, silentLog, teeLog } from "../log.ts";
 import { nodeFacts, readHostNames } from "../node-facts.ts";
 import { paths } from "../paths.ts";
 import { noteEvent } from "../runner/book.ts";
@@ -114,7 +114,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const config = await readConfig(machine, { ...(file && { config: file }), flags: options.flags ?? {} });
   const journal = new Journal(machine);
   const plan: PlannedChange[] = [];
-  const log = openLog(machine, options);
+  const log = openLog(machine, { ...options, config });
   const host =
     purpose === "plan"
       ? recordingHost(machine, plan)
@@ -179,10 +179,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
 }
 
-function openLog(machine: Machine, { options, io, purpose }: SessionOptions): Log {
+function openLog(machine: Machine, call: SessionOptions & { config: Config }): Log {
+  const { options, io, purpose, config } = call;
   const log =
     purpose === "change"
-      ? fileLog(placeOf(machine, paths.kubeLog), { stamp: () => timestamp(systemClock) })
+      ? fileLog(placeOf(machine, paths.kubeLog), {
+          stamp: () => timestamp(systemClock),
+          ...limitsOf(config),
+        })
       : silentLog;
   return options.verbose ? teeLog(log, (line) => io.err(`${line}\n`)) : log;
 }

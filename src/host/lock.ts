@@ -1,10 +1,7 @@
-import { dlopen, FFIType } from "bun:ffi";
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { AppError, codeOf, LockedError, messageOf } from "../errors.ts";
-
-const LOCK_EX = 2;
-const LOCK_NB = 4;
+import { flock } from "./flock.ts";
 
 /** A lock that is held until it is disposed of, or until the process ends in any way. */
 export interface Lock {
@@ -95,12 +92,4 @@ export function lockHolder(path: string): string | undefined {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
-}
-
-/** Neither node nor Bun has flock(2), so it is called where it is. @returns false when somebody else holds it */
-function flock(file: number): boolean {
-  const libc = dlopen("libc.so.6", { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
-  const taken = libc.symbols.flock(file, LOCK_EX | LOCK_NB) === 0;
-  libc.close();
-  return taken;
 }

@@ -74,6 +74,14 @@ export const node = {
     default: {},
     about: "Further variables for kube.env and the scripts of phases.d, as NAME: value",
   }),
+  logMaxSizeMb: field(integer(1, 1024), {
+    default: 5,
+    about: "Size of kube.log in MiB at which a new one is begun",
+  }),
+  logMaxFiles: field(integer(1, 1000), {
+    default: 10,
+    about: "How many files of kube.log are kept, the current one among them",
+  }),
   debug: field(boolean(), {
     alias: "DEBUG",
     default: false,
