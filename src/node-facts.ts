@@ -60,13 +60,17 @@ function defaultInterface(): string | undefined {
 /**
  * Settles what the configuration leaves open.
  *
- * @param options `clusterId`: the id that an earlier run gave this host, or a new one
+ * @param options `clusterId`: the id that an earlier run gave this host, or a new one; `recorded`: name and address that an
+ * earlier run settled, which a node keeps though its host is called otherwise or has lost its address for a while
  * @throws ConfigError when the address of the node cannot be told
  */
-export function nodeFacts(config: Config, options: { names: HostNames; clusterId: string }): NodeFacts {
-  const ip = config.nodeIp ?? addressOf(options.names);
+export function nodeFacts(
+  config: Config,
+  options: { names: HostNames; clusterId: string; recorded?: { nodeName?: string; nodeIp?: string } },
+): NodeFacts {
+  const ip = config.nodeIp ?? options.recorded?.nodeIp ?? addressOf(options.names);
   return {
-    name: config.nodeName ?? options.names.hostname.toLowerCase(),
+    name: config.nodeName ?? options.recorded?.nodeName ?? options.names.hostname.toLowerCase(),
     ip,
     masterIp: config.masterIp ?? ip,
     clusterId: config.clusterId ?? options.clusterId,

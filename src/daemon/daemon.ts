@@ -1,5 +1,6 @@
 import type { Clock } from "../ctx.ts";
-import { type DeclaredThings, type Drift, findDrift, readDeclared, watchedPlaces } from "../host/declared.ts";
+import { messageOf } from "../errors.ts";
+import { type DeclaredThings, type Drift, findDrift, readDeclared } from "../host/declared.ts";
 import { lockHolder } from "../host/lock.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
@@ -10,7 +11,7 @@ import { afterTask, judge, type Memory, NO_MEMORY, nodeState, type Seen, type Ta
 import { isFailing, look, type Pass } from "./pass.ts";
 import type { Report } from "./report.ts";
 import type { Wake } from "./wake.ts";
-import { type FileWatch, wordPlaces } from "./watch.ts";
+import { type FileWatch, placesOf } from "./watch.ts";
 import type { WorkerLine, WorkResult } from "./worker.ts";
 
 /** What the daemon is made of; all of it can be replaced in a test. */
@@ -42,6 +43,9 @@ interface Observation extends Seen {
 
 /** While somebody else works on the node, it is asked this often whether they have ended, in milliseconds. */
 const LOCKED_POLL_MS = 250;
+
+/** Before the next turn after one that was cut short by an error, in milliseconds. */
+const AFTER_ERROR_MS = 10_000;
 
 /** A second look, this long after something happened: what is going to fail for it has failed by then. */
 const SECOND_LOOK_MS = 2_000;
@@ -89,9 +93,13 @@ export class Daemon {
 
   /** Runs until the signal fires; a task that is under way is brought to a safe point first. */
   async run(): Promise<void> {
-    const { wake, signal } = this.#parts;
+    const { wake, signal, report } = this.#parts;
     while (!signal.aborted) {
-      const sleepMs = await this.#turn();
+      const sleepMs = await this.#turn().catch((error: unknown) => {
+        // Nothing that is met on the way may end the watch over the node.
+        report.event(messageOf(error));
+        return AFTER_ERROR_MS;
+      });
       const reasons = await wake.sleep(sleepMs, signal);
       if (reasons.length === 0) {
         this.#second = false;
@@ -147,7 +155,7 @@ export class Daemon {
         },
       }),
     );
-    files.follow(new Map([...watchedPlaces(this.#declared), ...wordPlaces()]));
+    files.follow(placesOf(this.#declared));
     const failing = this.#pass.checks.filter(isFailing);
     const drift = this.#newDrift(this.#pass.drift);
     if (node.ctx.config.kubeServiceState !== "false") this.#stopped = false;

@@ -34,8 +34,10 @@ export async function installDaemon({ host, paths }: Ctx): Promise<Outcome> {
 /** Starts the daemon, anew where it runs from another program or unit than what is installed now. */
 export async function startDaemon({ host }: Ctx, installed: Outcome): Promise<void> {
   if (!Bun.isStandaloneExecutable || host.detached) return;
-  if (installed === "changed" && (await isActive(host)))
+  if (installed === "changed" && (await isActive(host))) {
+    await host.run(["systemctl", "daemon-reload"]);
     await host.run(["systemctl", "restart", DAEMON_UNIT], { timeoutMs: 120_000 });
+  }
   await host.ensure({ kind: "unit", name: DAEMON_UNIT, active: true, enabled: true });
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, type FSWatcher, watch } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { watchContainers } from "../docker/events.ts";
+import { type DeclaredThings, watchedPlaces } from "../host/declared.ts";
 import { SPEC_LABEL } from "../host/kinds/container.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
@@ -80,11 +81,14 @@ function isOurs(labels: Readonly<Record<string, string>>): boolean {
   return labels[SPEC_LABEL] !== undefined || labels["io.kubernetes.pod.namespace"] === "kube-system";
 }
 
-/** What is watched besides the declared files: where operators and the kubelet's unit leave word. */
-export function wordPlaces(): [string, Set<string>][] {
-  return [
-    [paths.configDir, new Set()],
-    [paths.sitePhases, new Set()],
-    [paths.runDir, new Set([paths.kubeletEnded.slice(paths.runDir.length + 1)])],
-  ];
+/** The declared paths to watch, and the places where operators and the kubelet's unit leave word. */
+export function placesOf(things: DeclaredThings): Map<string, Set<string>> {
+  const places = watchedPlaces(things);
+  places.set(paths.configDir, new Set());
+  places.set(paths.sitePhases, new Set());
+  for (const path of [paths.kubeOverride, paths.kubeletEnded, paths.held]) {
+    const names = places.get(dirname(path)) ?? new Set();
+    places.set(dirname(path), names.add(basename(path)));
+  }
+  return places;
 }
