@@ -20,7 +20,7 @@ import { validateDns } from "./140-validate-dns.ts";
 import { drainPods } from "./210-drain-pods.ts";
 
 /** Every phase, in the order in which they start; they stop in reverse. */
-const all: readonly Phase[] = [
+export const allPhases: readonly Phase[] = [
   genCerts,
   prepareKubeConfigs,
   dockerConfigure,
@@ -43,6 +43,8 @@ const all: readonly Phase[] = [
 
 /** The phases of a node's role, in order; without those that the bundle has no image for. */
 export function phasesOf(role: "master" | "worker", bundle: Bundle): readonly Phase[] {
-  const possible = bundle.findImage("coredns") ? all : all.filter((phase) => phase !== validateDns);
+  const possible = bundle.findImage("coredns")
+    ? allPhases
+    : allPhases.filter((phase) => phase !== validateDns);
   return possible.filter((phase) => phase.roles.includes(role));
 }

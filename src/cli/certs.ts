@@ -12,7 +12,14 @@ export async function certsCsr(
   { options, signal }: { options: GlobalOptions & { output: OutputFormat }; signal: AbortSignal },
 ): Promise<number> {
   using _lock = await operatorLock(options, "nodelet certs csr");
-  const { ctx } = await openSession({ options, io, signal, purpose: "change", withoutBundle: true });
+  const { ctx } = await openSession({
+    options,
+    io,
+    signal,
+    purpose: "change",
+    withoutBundle: true,
+    withoutSitePhases: true,
+  });
   const written = await writeCsrs(ctx.host, pkiOptions(ctx));
   const result = written.map(({ id, path }) => ({ name: id, path }));
   const words = "Nothing to request: every certificate is good, or its authority is on this node.\n";
@@ -26,7 +33,7 @@ export async function certsList(
   io: Io,
   { options, signal }: { options: GlobalOptions & { output: OutputFormat }; signal: AbortSignal },
 ): Promise<number> {
-  const { ctx } = await openSession({ options, io, signal, purpose: "look" });
+  const { ctx } = await openSession({ options, io, signal, purpose: "look", withoutSitePhases: true });
   const result = await listCertificates(ctx.host, pkiOptions(ctx));
   const rows = result.map((one) => [
     one.name,

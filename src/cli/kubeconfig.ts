@@ -9,7 +9,7 @@ export async function kubeconfig(
   io: Io,
   { options, signal }: { options: GlobalOptions & { server?: string }; signal: AbortSignal },
 ): Promise<number> {
-  const { ctx } = await openSession({ options, io, signal, purpose: "look" });
+  const { ctx } = await openSession({ options, io, signal, purpose: "look", withoutSitePhases: true });
   const read = (name: string) => readRequired(ctx.host, `${ctx.paths.certs}/${name}`);
   const [ca, cert, key] = await Promise.all([read("ca.crt"), read("admin.crt"), read("admin.key")]);
   const server = options.server ?? `https://${ctx.node.masterIp}:${ctx.config.apiPort}`;

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { phasesOf } from "../../phases/index.ts";
+import { allPhases, phasesOf } from "../../phases/index.ts";
 import { EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
 import type { Config } from "../config/config.ts";
 import { type Ctx, type Log, systemClock } from "../ctx.ts";
@@ -19,6 +19,8 @@ import { paths } from "../paths.ts";
 import { noteEvent } from "../runner/book.ts";
 import type { Listener } from "../runner/events.ts";
 import type { Phase } from "../runner/phase.ts";
+import { discoverSitePhases } from "../site-phases/discover.ts";
+import { mergePhases } from "../site-phases/merge.ts";
 import type { Io } from "./io.ts";
 import { logLine, timestamp } from "./progress.ts";
 
@@ -36,6 +38,9 @@ export const WORKER = "nodeletd reconcile";
 export interface ClusterRecord {
   clusterId: string;
   role: string;
+  /** Settled by the first run. */
+  nodeName?: string;
+  nodeIp?: string;
 }
 
 /** Everything that a command on a node works with. */
@@ -67,6 +72,8 @@ export interface SessionOptions {
   purpose: "look" | "plan" | "change";
   /** On a host that is no node yet, the command goes on without a bundle, or tells itself what is wrong with it. */
   withoutBundle?: boolean;
+  /** The command has no use for phases, so what a site adds to them cannot stop it. */
+  withoutSitePhases?: boolean;
 }
 
 /**
@@ -125,7 +132,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
             log.info(`changed ${change.kind} ${change.key}: ${change.from} -> ${change.to}`),
         });
   const recorded = parseRecord(await host.read(paths.cluster));
-  const node = nodeFacts(config, { names: readHostNames(), clusterId: recorded?.clusterId ?? randomUUID() });
+  const node = nodeFacts(config, {
+    names: readHostNames(),
+    clusterId: recorded?.clusterId ?? randomUUID(),
+    ...(recorded && { recorded }),
+  });
   const certs = {
     ca: `${paths.certs}/ca.crt`,
     cert: `${paths.certs}/admin.crt`,
@@ -166,10 +177,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         .catch((error: unknown) => log.warn(messageOf(error)));
     }
   };
+  const taken = allPhases.map(({ id }) => id);
+  const added = options.withoutSitePhases
+    ? []
+    : await discoverSitePhases({ host, config, taken, plan, signal });
   return {
     ctx,
     declaring,
-    phases: phasesOf(roleOf(config), ctx.bundle),
+    phases: mergePhases(phasesOf(roleOf(config), ctx.bundle), added),
     machine,
     journal,
     plan,

@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 
 /** The only environment that programs started by nodelet see, unless a caller gives more. */
-const BASE_ENV = {
+export const BASE_ENV = {
   PATH: "/opt/pf9/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   LANG: "C.UTF-8",
   LC_ALL: "C.UTF-8",

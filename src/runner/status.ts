@@ -16,7 +16,7 @@ export interface PhaseStatus {
 }
 
 /** The longest that one probe may take, in milliseconds. */
-const PROBE_TIMEOUT_MS = 10_000;
+export const PROBE_TIMEOUT_MS = 10_000;
 
 /**
  * Probes all phases at once.
