@@ -95,6 +95,7 @@ async function ask(
   },
 ): Promise<Ended> {
   const last = { stdout: "", stderr: "" };
+  let cut = false;
   const ended = await runScript([options.script.file, options.verb], {
     ...options,
     env: kubeVariables(ctx.config),
@@ -102,8 +103,12 @@ async function ask(
     onLine(line, from) {
       const words = printable(line);
       if (words === "") return;
-      last[from] = words;
+      // What comes after the end was asked for, such as "Terminated", tells nothing.
+      if (!cut) last[from] = words;
       options.onLine?.(words);
+    },
+    onCut() {
+      cut = true;
     },
   });
   return { ...ended, lastOut: last.stdout, lastErr: last.stderr };

@@ -19,6 +19,8 @@ export interface ScriptOptions {
   signal: AbortSignal;
   /** Told of each line while the script runs, as it came. */
   onLine: (line: string, from: "stdout" | "stderr") => void;
+  /** Told when the script is ended rather than ends. */
+  onCut?: () => void;
 }
 
 /** How a script ended. */
@@ -78,6 +80,7 @@ async function endOf(child: Child, options: ScriptOptions): Promise<ScriptEnd["b
   const end = (who: "deadline" | "signal") => {
     if (by !== "itself") return;
     by = who;
+    options.onCut?.();
     // In the listener itself: after it, the program may end before anything else of it runs.
     killGroup(child, options.graceMs > 0 ? "SIGTERM" : "SIGKILL");
     if (options.graceMs > 0) grace = setTimeout(() => killGroup(child, "SIGKILL"), options.graceMs);
