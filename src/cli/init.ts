@@ -1,7 +1,6 @@
 import { stringify } from "yaml";
 import { checkPki } from "../../certs/ensure.ts";
 import { pkiOptions } from "../../certs/options.ts";
-import type { Ctx } from "../ctx.ts";
 import { AppError, ExitCode, type Finding, PreflightError, UsageError } from "../errors.ts";
 import { installDaemon, startDaemon } from "../daemon/install.ts";
 import { ensureAll } from "../host/host.ts";
@@ -93,7 +92,7 @@ async function pkiFindings({ ctx }: Session): Promise<Finding[]> {
 /** The first entries of the journal: the places of our own state, and what this host is from now on. */
 async function prepare({ ctx }: Session, options: InitOptions): Promise<void> {
   const { host, paths, node, config } = ctx;
-  const flags = givenFlags(ctx, options);
+  const flags = await givenFlags(options);
   await ensureAll(host, [
     { kind: "tree", path: "/var/log/pf9" },
     { kind: "dir", path: paths.logDir, mode: 0o700 },
@@ -111,8 +110,10 @@ async function prepare({ ctx }: Session, options: InitOptions): Promise<void> {
 }
 
 /** The flags of this run as a configuration file, so that every later command sees the same node. */
-function givenFlags({ config }: Ctx, options: InitOptions): string | undefined {
-  const given = Object.entries(config).filter(([key]) => key in options && options[key] !== undefined);
+async function givenFlags(options: InitOptions): Promise<string | undefined> {
+  const { readFlags } = await import("../config/load.ts");
+  // Not from the configuration: what kube_override.env says there is gone when it says so no more.
+  const given = readFlags(options).given.map(({ key, value }) => [key, value]);
   if (given.length === 0) return undefined;
   return `# Written by "nodelet init": the flags that it was given. They stand over the other files here.\n${stringify(Object.fromEntries(given))}`;
 }

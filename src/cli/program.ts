@@ -95,11 +95,22 @@ function addReset(program: Command, all: ProgramOptions): void {
     .action(action(all, async (options) => (await import("./reset.ts")).reset(all.io, { options })));
 }
 
+const PHASES_HELP = `
+A site adds its own steps as executables /etc/pf9/nodelet/phases.d/NNN-name, which only root may write. They run by
+their number among the phases, with kube.env as environment and their output in kube.log. Each answers the words
+  name             prints its title, one line
+  start, stop      exit code 0 when done; a last line "unchanged" when there was nothing to do
+  can_run_status   exit code 0 when it answers the next
+  status           exit code 0 when all is well, else the last line says what is wrong
+Start and stop may be run again at any time, and are killed after phaseScriptTimeoutSeconds. What a script changes on
+the host is its own business: it is not in the journal, and reset neither runs it nor undoes it.`;
+
 function addPhases(program: Command, all: ProgramOptions): void {
   const { io, signal } = all;
   const phases = program
     .command("phases")
-    .description("List, start, stop and inspect the phases that bring this node up.");
+    .description("List, start, stop and inspect the phases that bring this node up.")
+    .addHelpText("after", PHASES_HELP);
   const module = () => import("./phases.ts");
   const single = () => new Option("--single", "only that one phase");
   phases
