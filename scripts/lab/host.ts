@@ -60,19 +60,6 @@ export interface LabHost {
 /** State that must be on a real disk and outlive a power cut; overlay file systems cannot be stacked in an overlay. */
 const VOLUMES = ["/var/lib/docker", "/var/lib/kubelet", "/var/opt/pf9"];
 
-/**
- * Settings that a kernel has once, and all lab hosts of this machine would share: one host's reset would end another one's
- * kubelet. Each host gets files of its own in their places, with the values of a kernel that nobody has touched.
- */
-const KERNEL_WIDE = {
-  "vm/overcommit_memory": "0",
-  "vm/panic_on_oom": "0",
-  "kernel/panic": "0",
-  "kernel/panic_on_oops": "0",
-  "kernel/keys/root_maxkeys": "1000000",
-  "kernel/keys/root_maxbytes": "25000000",
-} as const;
-
 const READY_DEADLINE_MS = 120_000;
 
 /**
@@ -100,7 +87,6 @@ export async function startHost(options: HostOptions): Promise<LabHost> {
     await docker(["start", options.name]);
     const host = await attachHost(options.name);
     await waitReady(host);
-    await separateKernelSettings(host);
     return host;
   } catch (error) {
     const script =
@@ -133,25 +119,12 @@ export async function attachHost(name: string): Promise<LabHost> {
     start: async () => {
       await docker(["start", name]);
       await waitReady(host);
-      await separateKernelSettings(host);
     },
     disconnect: async () => void (await docker(["network", "disconnect", NETWORK.name, name])),
     connect: async () => void (await docker(["network", "connect", "--ip", ip, NETWORK.name, name])),
     remove: async () => void (await docker(["rm", "--force", "--volumes", name])),
   };
   return host;
-}
-
-/** After a power cut again: the files are in memory, as the kernel's values are. */
-async function separateKernelSettings(host: LabHost): Promise<void> {
-  const lines = Object.entries(KERNEL_WIDE).map(([path, value]) => {
-    const file = `/dev/shm/lab-kernel/${path.replaceAll("/", ".")}`;
-    return `printf '%s\\n' ${value} >${file} && mount --bind ${file} /proc/sys/${path}`;
-  });
-  const script = ["set -e", "mkdir -p /dev/shm/lab-kernel", ...lines].join("\n");
-  const { exitCode, stderr } = await host.exec(["sh", "-c", script]);
-  if (exitCode !== 0)
-    throw new Error(`Cannot give lab host ${host.name} kernel settings of its own: ${stderr.trim()}`);
 }
 
 /** systemd says itself when all its jobs are done; before its bus is up the question fails and is asked again. */

@@ -91,6 +91,21 @@ const NEEDLESS = [
 ];
 const DEBOOTSTRAP_DEADLINE_MS = 15 * 60_000;
 
+/**
+ * Settings that a kernel has once, and all lab hosts of this machine would share: one host's reset would end another one's
+ * kubelet. Each host gets files of its own in their places, with the values of a kernel that nobody has touched.
+ */
+const KERNEL_WIDE = {
+  "vm/overcommit_memory": "0",
+  "vm/panic_on_oom": "0",
+  "kernel/panic": "0",
+  "kernel/panic_on_oops": "0",
+  "kernel/keys/root_maxkeys": "1000000",
+  "kernel/keys/root_maxbytes": "25000000",
+} as const;
+
+const KERNEL_UNIT = "lab-kernel.service";
+
 /** Where the wrapper is in a lab host. */
 const WRAPPER = "/usr/local/sbin/runc-lab";
 
@@ -109,6 +124,7 @@ export async function ensureImage(cache: Cache = Cache.standard()): Promise<stri
     PACKAGES,
     MASKED,
     NEEDLESS,
+    kernel: renderKernelUnit(),
     wrapper: limited ? basename(dirname(wrapper)) : "none",
   };
   const started = performance.now();
@@ -154,6 +170,10 @@ async function configure(root: string, wrapper: string | undefined): Promise<voi
   for (const path of NEEDLESS) await rm(join(root, path), { recursive: true, force: true });
   for (const unit of MASKED) await link("/dev/null", join(root, "etc/systemd/system", unit));
   await link("/lib/systemd/system/multi-user.target", join(root, "etc/systemd/system/default.target"));
+  const units = join(root, "etc/systemd/system");
+  await mkdir(join(units, "sysinit.target.wants"), { recursive: true });
+  await writeFile(join(units, KERNEL_UNIT), renderKernelUnit());
+  await link(join("/etc/systemd/system", KERNEL_UNIT), join(units, "sysinit.target.wants", KERNEL_UNIT));
   // The mirror's address is the build machine's affair, and a lab host has no way out.
   await rm(join(root, "etc/apt/sources.list"), { force: true });
   await writeFile(join(root, "etc/hostname"), "lab\n");
@@ -169,6 +189,30 @@ async function configure(root: string, wrapper: string | undefined): Promise<voi
   }
   const logs = join(root, "var/log");
   for (const item of await readdir(logs)) if (item.endsWith(".log")) await rm(join(logs, item));
+}
+
+/** Before anything sets kernel settings, at each boot: the files are in memory, as the kernel's values are. */
+function renderKernelUnit(): string {
+  const mounts = Object.entries(KERNEL_WIDE).flatMap(([path, value]) => {
+    const file = `/dev/shm/lab-kernel/${path.replaceAll("/", ".")}`;
+    return [
+      `ExecStart=/bin/sh -c "echo ${value} >${file}"`,
+      `ExecStart=/bin/mount --bind ${file} /proc/sys/${path}`,
+    ];
+  });
+  return [
+    "[Unit]",
+    "Description=Kernel settings of this lab host alone",
+    "DefaultDependencies=no",
+    "Before=systemd-sysctl.service sysinit.target",
+    "",
+    "[Service]",
+    "Type=oneshot",
+    "RemainAfterExit=yes",
+    "ExecStart=/bin/mkdir -p /dev/shm/lab-kernel",
+    ...mounts,
+    "",
+  ].join("\n");
 }
 
 async function link(target: string, path: string): Promise<void> {
