@@ -6,6 +6,10 @@ export const ExitCode = {
   preflight: 3,
   config: 4,
   locked: 5,
+  /** `status`: the node is not well, and the daemon is at it. */
+  converging: 6,
+  /** `status`: stopped on purpose. */
+  stopped: 7,
   interrupted: 130,
 } as const;
 

@@ -5,10 +5,15 @@ import { leftAlone } from "../runner/held.ts";
 import type { Phase, PhaseState } from "../runner/phase.ts";
 import { type PhaseStatus, probe } from "../runner/status.ts";
 
+/** What a check said, and how long it took. */
+export interface Check extends PhaseStatus {
+  ms: number;
+}
+
 /** What one look at the node found. */
 export interface Pass {
   /** Checks in order; those after the first that fails may be missing. */
-  checks: PhaseStatus[];
+  checks: Check[];
   drift: Drift[];
   /** Ids of phases that an operator stopped, with those that need them. */
   alone: ReadonlySet<string>;
@@ -38,10 +43,11 @@ export async function look(ctx: Ctx, options: PassOptions): Promise<Pass> {
   const enough = new AbortController();
   const inner: Ctx = { ...ctx, signal: AbortSignal.any([ctx.signal, enough.signal]) };
   const alone = leftAlone(options.phases, options.held);
-  const checks: (PhaseStatus | undefined)[] = options.phases.map(() => undefined);
+  const checks: (Check | undefined)[] = options.phases.map(() => undefined);
   const probes = options.phases.map(async (phase, at) => {
     if (!phase.status || alone.has(phase.id)) return false;
-    checks[at] = statusRow(phase, { at, found: await probe(inner, phase) });
+    const found = await probe(inner, phase);
+    checks[at] = checkOf(phase, { at, found, ms: performance.now() - begun });
     return isFailing(checks[at]);
   });
   const pending = () =>
@@ -68,7 +74,7 @@ export function isFailing({ status }: PhaseStatus): boolean {
   return status === "stopped" || status === "failed";
 }
 
-function statusRow(phase: Phase, { at, found }: { at: number; found: PhaseState }): PhaseStatus {
+function checkOf(phase: Phase, { at, found, ms }: { at: number; found: PhaseState; ms: number }): Check {
   return {
     index: at + 1,
     id: phase.id,
@@ -76,5 +82,6 @@ function statusRow(phase: Phase, { at, found }: { at: number; found: PhaseState 
     statusCheck: true,
     status: found.state,
     message: found.message ?? "",
+    ms,
   };
 }

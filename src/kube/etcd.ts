@@ -33,6 +33,38 @@ export async function etcdHealth(
   return { members: (list.body.members ?? []) as EtcdMember[] };
 }
 
+/** What a member tells of itself, in figures. */
+export interface EtcdFigures {
+  version: string;
+  /** Members of the cluster, and how many of them have ever started. */
+  members: number;
+  started: number;
+  /** Bytes of the data base on the disk, and how many of them are in use. */
+  dbSize: number;
+  dbSizeInUse: number;
+}
+
+/** Asks the local member for its figures as well. @returns them when the member is healthy, else what is missing */
+export async function etcdFigures(
+  host: Host,
+  options: { port: number; signal: AbortSignal },
+): Promise<EtcdFigures | { missing: string }> {
+  const health = await etcdHealth(host, options);
+  if ("missing" in health) return health;
+  const ask = await connect(host, options);
+  const status = await ask("POST", "/v3/maintenance/status");
+  if ("missing" in status) return status;
+  const { version, dbSize, dbSizeInUse } = status.body;
+  return {
+    version: String(version ?? ""),
+    members: health.members.length,
+    started: health.members.filter(({ name }) => name).length,
+    // The gateway writes 64-bit numbers as text, and leaves out what is 0.
+    dbSize: Number(dbSize ?? 0),
+    dbSizeInUse: Number(dbSizeInUse ?? 0),
+  };
+}
+
 type Answer = { body: Record<string, unknown> } | { missing: string };
 
 async function connect(host: Host, options: { port: number; signal: AbortSignal }) {
