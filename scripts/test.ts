@@ -21,13 +21,17 @@ const STORIES_AT_ONCE = 3;
 /** Stories of more than two minutes, the longest first. */
 const LONGEST = ["fault-kill", "fault-signals", "phases", "reset"];
 
+/** Stories that take much longer than all others together: they run with `--all`, or by name. */
+const LONG = ["daemon-power", "daemon-kill", "daemon-cycles"];
+
 const LAYERS = ["check", "fmt", "rules", "unit", "contract", "e2e"] as const;
 type Layer = (typeof LAYERS)[number];
 
-const HELP = `Usage: scripts/test [--layer NAME]... [--story NAME]...
+const HELP = `Usage: scripts/test [--all] [--layer NAME]... [--story NAME]...
 
-Runs everything: ${LAYERS.join(", ")}. Ends with "N passed, N failed".
+Runs ${LAYERS.join(", ")}. Ends with "N passed, N failed".
 
+  --all          the long stories as well, as every night: ${LONG.join(", ")}
   --layer NAME   only this layer; may be given again
   --story NAME   only the e2e story test/e2e/NAME.test.ts; may be given again
   KEEP=failure   leave lab hosts up after a failing story; KEEP=always: after any; the clean-up line is printed
@@ -85,10 +89,11 @@ async function testFiles(folder: string): Promise<string[]> {
  * Runs stories, each in a process of its own with lab hosts of its own: one that hangs or crashes takes no other with it.
  * Most of a story is waiting for a cluster, so several run at the same time.
  */
-async function e2e(stories: string[]): Promise<Counts> {
+async function e2e(stories: string[], all: boolean): Promise<Counts> {
   await prepareLab();
   const wanted = stories.map((story) => join("test/e2e", `${story}.test.ts`));
-  const files = wanted.length > 0 ? wanted : await testFiles("test/e2e");
+  const files =
+    wanted.length > 0 ? wanted : (await testFiles("test/e2e")).filter((file) => all || !isLong(file));
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
   const left = files.toSorted((a, b) => rank(a) - rank(b));
   const work = async () => {
@@ -107,8 +112,17 @@ async function e2e(stories: string[]): Promise<Counts> {
 
 /** The longest stories begin first, so that none of them is left alone at the end. */
 function rank(file: string): number {
-  const at = LONGEST.findIndex((name) => file.endsWith(`/${name}.test.ts`));
-  return at === -1 ? LONGEST.length : at;
+  const order = [...LONG, ...LONGEST];
+  const at = order.findIndex((name) => isStory(file, name));
+  return at === -1 ? order.length : at;
+}
+
+function isLong(file: string): boolean {
+  return LONG.some((name) => isStory(file, name));
+}
+
+function isStory(file: string, name: string): boolean {
+  return file.endsWith(`/${name}.test.ts`);
 }
 
 async function prepareLab(): Promise<void> {
@@ -129,6 +143,7 @@ await runScript(async () => {
     options: {
       layer: { type: "string", multiple: true, default: [] },
       story: { type: "string", multiple: true, default: [] },
+      all: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -142,7 +157,7 @@ await runScript(async () => {
     rules: () => single([bun, "scripts/rules.ts"]),
     unit: async () => tests(await testFiles("test/unit"), { timeoutMs: 30_000 }),
     contract: async () => tests(await testFiles("test/contract"), { timeoutMs: 60_000 }),
-    e2e: () => e2e(values.story),
+    e2e: () => e2e(values.story, values.all),
   };
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
   const started = performance.now();
