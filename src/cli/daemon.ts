@@ -2,6 +2,8 @@ import { mkdirSync } from "node:fs";
 import { Daemon } from "../daemon/daemon.ts";
 import { Desired, type OpenNode } from "../daemon/desired.ts";
 import { Report } from "../daemon/report.ts";
+import { serveStatus } from "../daemon/server.ts";
+import { viewSource } from "../daemon/view.ts";
 import { Wake } from "../daemon/wake.ts";
 import { FileWatch, followDocker } from "../daemon/watch.ts";
 import { runWorker } from "../daemon/worker.ts";
@@ -61,15 +63,28 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     monotonic: () => performance.now(),
     random: Math.random,
     limited: limit.within,
-    work: (task, { config, onLine }) =>
+    work: (task, { config, onLine, signal: end }) =>
       runWorker({
         task,
         program: [...program(), ...(config ? ["--config", config] : [])],
         onLine,
-        signal,
+        signal: end,
         env: {},
       }),
     signal,
+    onLook: (node) => server.follow(node.ctx.config.statusAddress),
+  });
+  using server = serveStatus({
+    socket: paths.daemonSocket,
+    tell: (words) => report.event(words),
+    source: viewSource({
+      machine,
+      daemon: loop,
+      report,
+      desired,
+      version: VERSION,
+      startedAt: systemClock.now(),
+    }),
   });
   const notify = systemdNotifier(env.notifySocket);
   notify("READY=1");
