@@ -62,7 +62,10 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     clock: systemClock,
     monotonic: () => performance.now(),
     random: Math.random,
-    limited: limit.within,
+    limited: (node, work) => {
+      server.follow(node.ctx.config.statusAddress);
+      return limit.within(node, work);
+    },
     work: (task, { config, onLine, signal: end }) =>
       runWorker({
         task,
@@ -72,7 +75,6 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
         env: {},
       }),
     signal,
-    onLook: (node) => server.follow(node.ctx.config.statusAddress),
   });
   using server = serveStatus({
     socket: paths.daemonSocket,

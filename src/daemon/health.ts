@@ -49,7 +49,8 @@ export const EMPTY_HEALTH: HealthDocument = {
   status_check_timestamp: 0,
 };
 
-const STATES: readonly unknown[] = ["ok", "converging", "retrying", "failed"] satisfies NodeState[];
+/** All states, best first. */
+export const STATES = ["ok", "converging", "retrying", "failed"] as const satisfies NodeState[];
 
 /**
  * Reads the document. Whatever is missing, damaged or of another version counts as not known: the node itself is looked at
@@ -69,7 +70,8 @@ export function readHealth(file: string): HealthDocument | undefined {
   const fits = (key: keyof HealthDocument) => sameShape(given[key], EMPTY_HEALTH[key]);
   const known = (Object.keys(EMPTY_HEALTH) as (keyof HealthDocument)[]).filter(fits);
   const health = { ...EMPTY_HEALTH, ...Object.fromEntries(known.map((key) => [key, given[key]])) };
-  if (!STATES.includes(health.pf9_kube_node_state)) health.pf9_kube_node_state = "converging";
+  if (!(STATES as readonly unknown[]).includes(health.pf9_kube_node_state))
+    health.pf9_kube_node_state = "converging";
   if (health.pf9_kube_start_attempt < 0 || !Number.isSafeInteger(health.pf9_kube_start_attempt))
     health.pf9_kube_start_attempt = 0;
   health.pf9_kube_service_state = health.pf9_kube_service_state === "true" ? "true" : "false";
