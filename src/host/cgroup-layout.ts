@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 
 /** What the kernel has counted for a cgroup; times are microseconds. */
 export interface CgroupUsage {
@@ -67,7 +67,8 @@ export function findHierarchy(controller: string, { sysfs, self }: CgroupPlaces)
     const [fsType, , options = ""] = source.split(" ");
     if (fsType !== type || (type === "cgroup" && !options.split(",").includes(controller))) continue;
     const top = point.startsWith(SYSFS) ? join(sysfs, relative(SYSFS, point)) : point;
-    return { top, own: join(top, ownGroup(controller, { self, root })) };
+    // Without the slash at the end that the group "/" would leave.
+    return { top, own: resolve(top, `.${ownGroup(controller, { self, root })}`) };
   }
   return undefined;
 }
@@ -84,9 +85,9 @@ function ownGroup(controller: string, { self, root }: { self: string; root: stri
     if (!matches) continue;
     // In a container without a namespace of cgroups, a part of the hierarchy is mounted, and the path is that of the host.
     const below = root !== "/" && path.startsWith(root) ? path.slice(root.length) : path;
-    return below.startsWith("/..") ? "/" : below;
+    return below.startsWith("/..") ? "" : below;
   }
-  return "/";
+  return "";
 }
 
 /** Reads a file of lines such as `nr_periods 12`; what is missing is 0. */

@@ -167,6 +167,20 @@ describe("version 2", () => {
     expect(await host.read(`${service}/cgroup.procs`)).toBe(pid);
   });
 
+  test("a process in the root of all stays there: it is nobody's to divide", async () => {
+    await using host = await fakeHost({
+      mounts: V2_MOUNT,
+      own: "0::/\n",
+      files: { ...files, "cgroup.subtree_control": "", [`${name}/cgroup.procs`]: "" },
+    });
+    const cgroup = host.open();
+    expect(cgroup.path).toBe(host.place(name));
+    expect(await host.read("cgroup.subtree_control")).toBe("+cpu");
+    expect(existsSync(host.place("supervisor"))).toBe(false);
+    await cgroup.within(async () => {});
+    expect(await host.read("cgroup.procs")).toBe(pid);
+  });
+
   test("what is counted is read in the kernel's own unit", async () => {
     const stat = "usage_usec 5\nuser_usec 4\nnr_periods 12\nnr_throttled 3\nthrottled_usec 45\n";
     await using host = await fakeHost({
