@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { assembleStack } from "./assemble.ts";
 import { kubeadmCerts, kubeadmInit, kubeadmReset, must, prepareKubeadm, timed } from "./benchmark/kubeadm.ts";
+import { measureHealing } from "./benchmark/heal.ts";
 import { type InitRun, nodeletInit, nodeletTime, startMs } from "./benchmark/nodelet.ts";
 import { markdown, median, spread } from "./benchmark/table.ts";
 import { buildProgram } from "./build.ts";
@@ -14,10 +15,12 @@ import { elapsed, requireRoot, runScript, say } from "./lib/progress.ts";
 const top = join(import.meta.dir, "..");
 const LOAD_ALL = "for i in /srv/stack/images/*.tar; do docker load -q -i $i || exit 1; done";
 
-const HELP = `Usage: scripts/bench [--rounds N]
+const HELP = `Usage: scripts/bench [--rounds N] [--heal [--idle S]]
 
 Measures nodelet beside kubeadm on lab hosts and prints tables in Markdown: medians, spread, ratios.
-  --rounds N   how often each init is measured (default: 5)
+  --rounds N   how often each is measured (default: 5)
+  --heal       instead: how long both take to be well again, and what nodeletd takes when idle
+  --idle S     with --heal: seconds of idleness (default: 600)
 `;
 
 /** All that was measured; seconds, MB or milliseconds by name. */
@@ -53,9 +56,16 @@ async function prepareDocker(host: LabHost): Promise<number> {
   return await timed(() => must(host, ["sh", "-c", LOAD_ALL]));
 }
 
+/** The same after a power cut. */
+const ADDRESSES = { "bench-kubeadm": "10.88.0.31", "bench-nodelet": "10.88.0.32" } as const;
+
 /** A fresh lab host with the stack at hand and the program installed. */
-async function freshHost(name: string): Promise<LabHost> {
-  const host = await startHost({ name, shares: [{ source: join(top, "dist/stack"), target: "/srv/stack" }] });
+async function freshHost(name: keyof typeof ADDRESSES): Promise<LabHost> {
+  const host = await startHost({
+    name,
+    ip: ADDRESSES[name],
+    shares: [{ source: join(top, "dist/stack"), target: "/srv/stack" }],
+  });
   await host.copyIn(join(top, "dist/nodelet"), "/usr/local/bin/nodelet");
   return host;
 }
@@ -96,6 +106,20 @@ async function nodeletRound(measured: Measured): Promise<void> {
   } finally {
     await host.remove();
   }
+}
+
+async function healableNode(): Promise<LabHost> {
+  const host = await freshHost("bench-nodelet");
+  await nodeletInit(host);
+  return host;
+}
+
+async function healablePeer(): Promise<LabHost> {
+  const host = await freshHost("bench-kubeadm");
+  await prepareKubeadm(host);
+  await prepareDocker(host);
+  await kubeadmInit(host);
+  return host;
 }
 
 function report(m: Measured): string {
@@ -174,7 +198,12 @@ ${markdown(["phase", "time"], phases)}
 
 await runScript(async () => {
   const { values } = parseArgs({
-    options: { rounds: { type: "string", default: "5" }, help: { type: "boolean", default: false } },
+    options: {
+      rounds: { type: "string", default: "5" },
+      heal: { type: "boolean", default: false },
+      idle: { type: "string", default: "600" },
+      help: { type: "boolean", default: false },
+    },
   });
   if (values.help) return void process.stdout.write(HELP);
   const rounds = Number(values.rounds);
@@ -184,6 +213,11 @@ await runScript(async () => {
   const started = performance.now();
   const { bytes } = await buildProgram();
   await assembleStack({ out: join(top, "dist/stack"), cache: Cache.standard() });
+  if (values.heal) {
+    const nodes = { ours: healableNode, theirs: healablePeer };
+    process.stdout.write(await measureHealing({ rounds, idleSeconds: Number(values.idle), ...nodes }));
+    return;
+  }
   const measured: Measured = {
     ...{
       kubeadmInit: [],
