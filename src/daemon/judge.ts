@@ -72,8 +72,9 @@ export function judge(memory: Memory, seen: Seen, rules: Rules): Judgement {
     // All checks are good. What is left is to bring about what was changed; a failure of that is an attempt as well.
     if (!seen.changed && !memory.taskFailed)
       return { memory: NO_MEMORY, task: undefined, lookAgainIn: undefined };
-    if (memory.taskFailed) return attempt(memory, { now, task: () => ({ do: "start" }) });
-    return { memory: { ...memory, failingSince: undefined }, task: { do: "start" }, lookAgainIn: undefined };
+    const good = { ...memory, failingSince: undefined };
+    if (memory.taskFailed) return attempt(good, { now, task: () => ({ do: "start" }) });
+    return { memory: good, task: { do: "start" }, lookAgainIn: undefined };
   }
   const failingSince = memory.failingSince ?? now;
   const tolerated = failingSince + rules.toleranceMs - now;

@@ -18,7 +18,8 @@ export class Report {
   #health: HealthDocument;
   #written = "";
   #writing: Promise<void> = Promise.resolve();
-  #complained = false;
+  /** Files whose last write failed, and was told. */
+  readonly #complained = new Set<string>();
   #goodSince: number | undefined;
   #open = new Map<string, string>();
 
@@ -92,7 +93,7 @@ export class Report {
     this.#log.info(`nodeletd: ${what}`);
     const at = new Date(this.#clock.now()).toISOString();
     this.#writing = this.#writing.then(async () => {
-      await this.#guard(() => addEvent(placeOf(this.#machine, paths.events), { at, what }));
+      await this.#guard(paths.events, (file) => addEvent(file, { at, what }));
     });
   }
 
@@ -101,23 +102,21 @@ export class Report {
     this.#writing = this.#writing.then(async () => {
       const text = JSON.stringify(this.#health);
       if (text === this.#written) return;
-      const done = await this.#guard(() =>
-        writeHealth(placeOf(this.#machine, paths.kubeStatus), this.#health),
-      );
-      if (done) this.#written = text;
+      const health = this.#health;
+      if (await this.#guard(paths.kubeStatus, (file) => writeHealth(file, health))) this.#written = text;
     });
     await this.#writing;
   }
 
-  async #guard(write: () => Promise<void>): Promise<boolean> {
+  async #guard(path: string, write: (file: string) => Promise<void>): Promise<boolean> {
     try {
-      await write();
-      this.#complained = false;
+      await write(placeOf(this.#machine, path));
+      this.#complained.delete(path);
       return true;
     } catch (error) {
       // Once is enough: it is tried again with the next look.
-      if (!this.#complained) this.#log.warn(`nodeletd: ${messageOf(error)}`);
-      this.#complained = true;
+      if (!this.#complained.has(path)) this.#log.warn(`nodeletd: ${messageOf(error)}`);
+      this.#complained.add(path);
       return false;
     }
   }
