@@ -1,4 +1,4 @@
-import { ExitCode } from "../errors.ts";
+import { ExitCode, messageOf } from "../errors.ts";
 import type { Task } from "./judge.ts";
 
 /** A line that the worker writes: what a phase does, or how all of it ended. */
@@ -27,36 +27,60 @@ export interface WorkOptions {
   /** The program and its first words, to which the command is added. */
   program: readonly string[];
   onLine: (line: WorkerLine) => void;
+  /** Ends the worker at its next safe point. */
   signal: AbortSignal;
   env: Record<string, string>;
+  /** @default {1_800_000} */
+  deadlineMs?: number;
 }
 
 /**
  * Does a task in a process of its own: the memory that it takes is given back when it ends, and it takes the lock and
- * writes the journal as an operator's command does.
+ * writes the journal as an operator's command does. Never rejects: a worker that cannot even be started has failed.
  */
 export async function runWorker(options: WorkOptions): Promise<WorkResult> {
-  const { task, signal } = options;
+  // A signal that has fired tells nobody any more.
+  if (options.signal.aborted) return { outcome: "interrupted", changed: [], problem: "" };
+  try {
+    return await follow(start(options), options);
+  } catch (error) {
+    return { outcome: "failed", changed: [], problem: `Cannot run the worker: ${messageOf(error)}` };
+  }
+}
+
+function start({ task, program, env }: WorkOptions) {
   const from = "from" in task && task.from !== undefined ? ["--from", task.from] : [];
-  const child = Bun.spawn([...options.program, "reconcile", task.do, ...from], {
-    env: options.env,
+  return Bun.spawn([...program, "reconcile", task.do, ...from], {
+    env,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   });
+}
+
+async function follow(child: ReturnType<typeof start>, options: WorkOptions): Promise<WorkResult> {
+  const { signal, deadlineMs = DEADLINE_MS } = options;
+  let late = false;
+  let kill: Timer | undefined;
   const end = () => {
     child.kill("SIGTERM");
-    setTimeout(() => child.kill("SIGKILL"), GRACE_MS).unref();
+    kill ??= setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
   };
-  const stuck = setTimeout(end, DEADLINE_MS);
+  const deadline = setTimeout(() => {
+    late = true;
+    end();
+  }, deadlineMs);
   signal.addEventListener("abort", end, { once: true });
   try {
     const words = new Response(child.stderr).text();
     const changed = await readLines(child.stdout, options.onLine);
     const code = await child.exited;
+    // Whatever it says of its end then, the task was not done.
+    if (late) return { outcome: "failed", changed, problem: `it did not end within ${deadlineMs / 1000} s` };
     return { outcome: outcomeOf(code), changed, problem: code === 0 ? "" : problemOf(await words, code) };
   } finally {
-    clearTimeout(stuck);
+    clearTimeout(deadline);
+    clearTimeout(kill);
     signal.removeEventListener("abort", end);
   }
 }
@@ -80,9 +104,16 @@ async function readLines(
   return changed;
 }
 
+/** Undefined for a line that is none of the worker's, such as what a library prints. */
 function parse(text: string): WorkerLine | undefined {
   try {
-    return JSON.parse(text) as WorkerLine;
+    const line = JSON.parse(text) as Partial<Record<string, unknown>> | null;
+    const type = line?.["type"];
+    const known =
+      type === "done"
+        ? Array.isArray(line?.["changed"])
+        : type === "begin" || type === "end" || type === "fail";
+    return known ? (line as unknown as WorkerLine) : undefined;
   } catch {
     return undefined;
   }
