@@ -13,14 +13,18 @@ export function limitsOf(config: { logMaxSizeMb: number; logMaxFiles: number }):
  * A log on a file, each line with its time, rotated by size. A full disk must not end the work that the log is about: then
  * lines are lost, and the next that fits goes on.
  *
- * @param options `stamp` gives the time of a line; the limits are 5 MiB and 10 files when not given
+ * @param options `stamp` gives the time of a line; `limits` are asked for each write, since they may change while the daemon
+ * runs: 5 MiB and 10 files when not given
  */
-export function fileLog(file: string, options: { stamp: () => string } & Partial<LogLimits>): Log {
-  const { stamp, ...limits } = options;
+export function fileLog(
+  file: string,
+  options: { stamp: () => string; limits?: () => Partial<LogLimits> | undefined },
+): Log {
+  const { stamp, limits } = options;
   const write = (text: string) => {
     const lines = text.split("\n").map((line) => `[${stamp()}] ${line}\n`);
     try {
-      appendToLog(lines.join(""), { file, ...LIMITS, ...limits });
+      appendToLog(lines.join(""), { file, ...LIMITS, ...limits?.() });
     } catch {
       // Told above.
     }

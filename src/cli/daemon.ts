@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { Daemon } from "../daemon/daemon.ts";
-import { Desired, type OpenNode } from "../daemon/desired.ts";
+import { Desired } from "../daemon/desired.ts";
+import { StatusLimit } from "../daemon/limit.ts";
 import { Report } from "../daemon/report.ts";
 import { serveStatus } from "../daemon/server.ts";
 import { viewSource } from "../daemon/view.ts";
@@ -13,7 +14,7 @@ import { ExitCode } from "../errors.ts";
 import { takeLock } from "../host/lock.ts";
 import { placeOf } from "../host/machine.ts";
 import { systemdNotifier } from "../host/notify.ts";
-import { fileLog } from "../log.ts";
+import { fileLog, limitsOf } from "../log.ts";
 import { paths } from "../paths.ts";
 import type { Io } from "./io.ts";
 import { timestamp } from "./progress.ts";
@@ -36,7 +37,10 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
   mkdirSync(paths.runDir, { recursive: true, mode: 0o700 });
   using _lock = takeLock(paths.daemonLock, "nodelet daemon");
   const machine = openMachine("/");
-  const log = fileLog(placeOf(machine, paths.kubeLog), { stamp: () => timestamp(systemClock) });
+  const log = fileLog(placeOf(machine, paths.kubeLog), {
+    stamp: () => timestamp(systemClock),
+    limits: () => desired.node && limitsOf(desired.node.ctx.config),
+  });
   const wake = new Wake();
   using files = new FileWatch(machine, wake);
   const report = new Report(machine, { log, clock: systemClock });
@@ -52,7 +56,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
       return { ctx: session.ctx, phases: session.phases };
     },
   });
-  const limit = cgroupLimit((words) => report.event(words));
+  using limit = new StatusLimit((words) => report.event(words));
   const loop = new Daemon({
     machine,
     desired,
@@ -64,7 +68,8 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     random: Math.random,
     limited: (node, work) => {
       server.follow(node.ctx.config.statusAddress);
-      return limit.within(node, work);
+      const { useCgroups, cpuLimit } = node.ctx.config;
+      return limit.within(useCgroups ? cpuLimit : 0, work);
     },
     work: (task, { config, onLine, signal: end }) =>
       runWorker({
@@ -97,7 +102,6 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
   } finally {
     clearInterval(ping);
     notify("STOPPING=1");
-    limit.remove();
   }
   log.info("nodeletd: ended");
   return ExitCode.ok;
@@ -106,8 +110,4 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
 /** The worker is the program that runs now, whatever lies at its place on the disk meanwhile. */
 function program(): string[] {
   return Bun.isStandaloneExecutable ? [`/proc/${process.pid}/exe`] : [process.execPath, Bun.main];
-}
-
-function cgroupLimit(_tell: (words: string) => void) {
-  return { within: <T>(_node: OpenNode, work: () => Promise<T>) => work(), remove() {} };
 }

@@ -200,7 +200,7 @@ function openLog(machine: Machine, call: SessionOptions & { config: Config }): L
     purpose === "change"
       ? fileLog(placeOf(machine, paths.kubeLog), {
           stamp: () => timestamp(systemClock),
-          ...limitsOf(config),
+          limits: () => limitsOf(config),
         })
       : silentLog;
   return options.verbose ? teeLog(log, (line) => io.err(`${line}\n`)) : log;

@@ -27,7 +27,7 @@ describe("fileLog()", () => {
   test("goes on in a new file before the limit, and keeps so many files", async () => {
     await using root = await tmpRoot();
     // Two entries of 8 bytes fit exactly.
-    const log = fileLog(root.place("kube.log"), { stamp, maxBytes: 16, maxFiles: 3 });
+    const log = fileLog(root.place("kube.log"), { stamp, limits: () => ({ maxBytes: 16, maxFiles: 3 }) });
     for (const letter of "abcdefg") log.info(letter);
     expect(await filesOf(root)).toEqual({
       "kube.log": "[now] g\n",
@@ -38,7 +38,7 @@ describe("fileLog()", () => {
 
   test("an entry of several lines stays together, also one that is longer than a file", async () => {
     await using root = await tmpRoot();
-    const log = fileLog(root.place("kube.log"), { stamp, maxBytes: 16, maxFiles: 9 });
+    const log = fileLog(root.place("kube.log"), { stamp, limits: () => ({ maxBytes: 16, maxFiles: 9 }) });
     log.info("a");
     log.info("b\nc");
     log.info("longer than the limit is");
@@ -55,7 +55,7 @@ describe("fileLog()", () => {
     await using root = await tmpRoot();
     for (const end of ["", ".1", ".2", ".8", ".1.gz", ".old", ".01"])
       await root.write(`/kube.log${end}`, `was ${end}`);
-    fileLog(root.place("kube.log"), { stamp, maxBytes: 8, maxFiles: 2 }).info("a");
+    fileLog(root.place("kube.log"), { stamp, limits: () => ({ maxBytes: 8, maxFiles: 2 }) }).info("a");
     expect(await filesOf(root)).toEqual({
       "kube.log": "[now] a\n",
       "kube.log.1": "was ",
@@ -67,7 +67,7 @@ describe("fileLog()", () => {
 
   test("one file alone begins anew", async () => {
     await using root = await tmpRoot();
-    const log = fileLog(root.place("kube.log"), { stamp, maxBytes: 8, maxFiles: 1 });
+    const log = fileLog(root.place("kube.log"), { stamp, limits: () => ({ maxBytes: 8, maxFiles: 1 }) });
     for (const letter of "ab") log.info(letter);
     expect(await filesOf(root)).toEqual({ "kube.log": "[now] b\n" });
   });
@@ -76,7 +76,7 @@ describe("fileLog()", () => {
     await using root = await tmpRoot();
     const [writers, lines, maxBytes] = [3, 2000, 500];
     const script = `const { fileLog } = await import(process.argv[1]);
-      const log = fileLog(process.argv[2], { stamp: () => "now", maxBytes: ${maxBytes}, maxFiles: 1000 });
+      const log = fileLog(process.argv[2], { stamp: () => "now", limits: () => ({ maxBytes: ${maxBytes}, maxFiles: 1000 }) });
       process.stdout.write("ready\\n");
       await Bun.stdin.text();
       for (let i = 0; i < ${lines}; i++) log.info(process.argv[3] + " " + i);`;
@@ -107,14 +107,14 @@ describe("fileLog()", () => {
     await root.write("/kube.log", "before\n");
     const held = openSync(root.place("kube.log"), "a");
     expect(flock(held)).toBe(true);
-    fileLog(root.place("kube.log"), { stamp, maxBytes: 8, maxFiles: 3 }).info("a");
+    fileLog(root.place("kube.log"), { stamp, limits: () => ({ maxBytes: 8, maxFiles: 3 }) }).info("a");
     closeSync(held);
     expect(await filesOf(root)).toEqual({ "kube.log": "before\n[now] a\n" });
   });
 
   test("a full disk, and a place that is not there, are nobody's problem", async () => {
     await using root = await tmpRoot();
-    fileLog("/dev/full", { stamp, maxBytes: 8 }).info("a long line");
+    fileLog("/dev/full", { stamp, limits: () => ({ maxBytes: 8 }) }).info("a long line");
     fileLog(root.place("not/there/kube.log"), { stamp }).info("a");
     expect(await root.snapshot()).toEqual({});
   });
@@ -123,7 +123,7 @@ describe("fileLog()", () => {
     await using root = await tmpRoot();
     // A directory where the rotated file would be.
     await root.write("/kube.log.1/x", "");
-    const log = fileLog(root.place("kube.log"), { stamp, maxBytes: 8, maxFiles: 2 });
+    const log = fileLog(root.place("kube.log"), { stamp, limits: () => ({ maxBytes: 8, maxFiles: 2 }) });
     for (const letter of "ab") log.info(letter);
     expect(await root.read("kube.log")).toBe("[now] a\n[now] b\n");
   });
