@@ -8,6 +8,7 @@ const io: Io = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   terminal: process.stderr.isTTY === true,
+  screen: process.stdout.isTTY === true,
   ask(question) {
     if (!process.stdin.isTTY) return undefined;
     process.stderr.write(question);
@@ -16,13 +17,13 @@ const io: Io = {
   },
 };
 
-/** The first signal asks to end at the next safe point; the second ends at once. */
-function cancelOnSignals(): AbortSignal {
+/** The first signal asks to end at the next safe point; the second ends at once. @param quiet nothing is under way */
+function cancelOnSignals({ quiet }: { quiet: boolean }): AbortSignal {
   const controller = new AbortController();
   const onSignal = () => {
     if (controller.signal.aborted) process.exit(ExitCode.interrupted);
     controller.abort();
-    io.err("\nInterrupted: ending at the next safe point; again to end at once\n");
+    if (!quiet) io.err("\nInterrupted: ending at the next safe point; again to end at once\n");
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
   return controller.signal;
@@ -59,7 +60,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const configFlags = needsFlags ? (await import("./config/flags.ts")).configFlags() : [];
   const program = buildProgram({
     io,
-    signal: cancelOnSignals(),
+    signal: cancelOnSignals({ quiet: argv.includes("--watch") }),
     configFlags,
     notifySocket: process.env["NOTIFY_SOCKET"],
     done(value) {

@@ -6,6 +6,8 @@ export interface Io {
   err(text: string): void;
   /** True when stderr is a terminal that a person watches. */
   readonly terminal: boolean;
+  /** True when stdout is one. */
+  readonly screen: boolean;
   /** Asks a question on the terminal. @returns the answer, or undefined when there is no terminal */
   ask(question: string): string | undefined;
 }

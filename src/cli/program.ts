@@ -178,9 +178,23 @@ function addPhases(program: Command, all: ProgramOptions): void {
 function addStatus(program: Command, all: ProgramOptions): void {
   program
     .command("status")
-    .description("Show how this node is; the exit code is 1 when something does not run.")
+    .description("Show how this node is; the exit code tells its state.")
+    .option("--watch", "again every second, until Ctrl-C; into a file or pipe only what changed")
     .addOption(outputOption())
-    .addHelpText("after", "\nExample:\n  nodelet status -o yaml")
+    .addHelpText(
+      "after",
+      `
+Exit codes:
+  0    ok
+  1    failed, or this host is not a node
+  6    converging or retrying: the daemon, or an operator, is at it
+  7    stopped on purpose: phases by hand, or all by kubeServiceState
+
+Examples:
+  nodelet status -o yaml
+  nodelet status --watch
+  nodelet status --watch -o json | jq .state    # a line for every change`,
+    )
     .action(
       action(all, async (options) =>
         (await import("./status.ts")).nodeStatus(all.io, { options, signal: all.signal }),

@@ -1,53 +1,78 @@
-import { listCertificates } from "../../certs/report.ts";
-import { pkiOptions } from "../../certs/options.ts";
+import { stringify } from "yaml";
+import { systemClock } from "../ctx.ts";
 import { ExitCode } from "../errors.ts";
-import type { Io, OutputFormat } from "./io.ts";
-import { showResult } from "./io.ts";
-import { isHealthy, probeAll } from "./phases.ts";
-import { type GlobalOptions, openSession } from "./session.ts";
+import { type Io, type OutputFormat, showResult } from "./io.ts";
+import type { GlobalOptions } from "./session.ts";
+import { lookAtNode, type NodeStatus } from "./status-look.ts";
+import { exitCodeOf } from "./status-state.ts";
+import { statusText } from "./status-text.ts";
 
-/** `nodelet status`: the node in one look. @returns 1 when something does not run */
-export async function nodeStatus(
-  io: Io,
-  { options, signal }: { options: GlobalOptions & { output: OutputFormat }; signal: AbortSignal },
-): Promise<number> {
-  const session = await openSession({ options, io, signal, purpose: "look" });
-  const { ctx, recorded } = session;
-  if (!recorded) {
-    showResult(io, {
-      format: options.output,
-      result: { state: "none" },
-      table: "This host is not a node. Make it one: nodelet init\n",
-    });
-    return ExitCode.failed;
+/** From the end of a look to the next, in milliseconds. */
+const WATCH_MS = 1_000;
+
+/** Cursor home, and the rest of the screen empty. */
+const CLEAR = "\x1b[H\x1b[J";
+
+/** What `nodelet status` is called with. */
+export interface NodeStatusCall {
+  options: GlobalOptions & { output: OutputFormat; watch?: boolean };
+  signal: AbortSignal;
+}
+
+/** `nodelet status`: the node in one look, or again and again. @returns the exit code of the (last) state */
+export async function nodeStatus(io: Io, call: NodeStatusCall): Promise<number> {
+  if (call.options.watch) return await watchStatus(io, call);
+  const found = await lookAtNode(io, call);
+  showResult(io, { format: call.options.output, ...shownOf(found) });
+  return exitCodeOf(found?.state ?? "none");
+}
+
+function shownOf(found: NodeStatus | undefined): { result: unknown; table: string } {
+  if (found) return { result: found, table: statusText(found, Date.now()) };
+  return { result: { state: "none" }, table: "This host is not a node. Make it one: nodelet init\n" };
+}
+
+/** Until Ctrl-C. A terminal is drawn anew each time; elsewhere there is a block for every change. */
+async function watchStatus(io: Io, { options, signal }: NodeStatusCall): Promise<number> {
+  const { output: format } = options;
+  const redraws = io.screen && format === "table";
+  let before: string | undefined;
+  let code: number = ExitCode.interrupted;
+  while (!signal.aborted) {
+    const found = await lookAtNode(io, { options, signal });
+    // What was interrupted is no look.
+    if (signal.aborted) break;
+    code = exitCodeOf(found?.state ?? "none");
+    const now = essence(found);
+    if (redraws || now !== before) io.out(block({ found, format, redraws, first: before === undefined }));
+    before = now;
+    await systemClock.sleep(WATCH_MS, signal);
   }
-  const phases = await probeAll(session);
-  const certificates = await listCertificates(ctx.host, pkiOptions(ctx));
-  const daysLeft = Math.min(...certificates.map((one) => one.daysLeft ?? 0));
-  const wrong = phases.filter((one) => one.status === "stopped" || one.status === "failed");
-  const busy = phases.some((one) => one.status === "executing");
-  const state = busy ? "converging" : isHealthy(phases) ? "ok" : "failed";
-  const { node, bundle, config } = ctx;
-  const result = {
-    state,
-    node: node.name,
-    ip: node.ip,
-    role: config.role,
-    clusterId: node.clusterId,
-    kubernetesVersion: bundle.kubernetesVersion,
-    bundle: bundle.index.name,
-    certificateDaysLeft: daysLeft,
-    wrong: wrong.map(({ id, status, message }) => ({ id, status, message })),
-  };
-  const lines = [
-    `State:         ${state}`,
-    `Node:          ${node.name} (${node.ip}), ${config.role}`,
-    `Cluster:       ${node.clusterId}`,
-    `Kubernetes:    ${bundle.kubernetesVersion}, from the bundle ${bundle.index.name}`,
-    `Certificates:  ${daysLeft} days left`,
-    `Phases:        ${phases.length - wrong.length} of ${phases.length} well`,
-    ...wrong.map((one) => `  ${one.status}: ${one.id} (${one.title}): ${one.message}`),
-  ];
-  showResult(io, { format: options.output, result, table: `${lines.join("\n")}\n` });
-  return state === "ok" ? ExitCode.ok : ExitCode.failed;
+  return code;
+}
+
+interface Block {
+  found: NodeStatus | undefined;
+  format: OutputFormat;
+  redraws: boolean;
+  first: boolean;
+}
+
+function block({ found, format, redraws, first }: Block): string {
+  const { result, table } = shownOf(found);
+  if (format === "json") return `${JSON.stringify(result)}\n`;
+  if (format === "yaml") return `---\n${stringify(result)}`;
+  if (redraws) return `${CLEAR}${table}\nEvery second, until Ctrl-C.\n`;
+  return first ? table : `\n${table}`;
+}
+
+/** The status without what changes with every look at a node on which nothing happens. */
+function essence(found: NodeStatus | undefined): string {
+  if (!found) return "";
+  const { health, daemon, ...rest } = found;
+  return JSON.stringify({
+    ...rest,
+    daemon: { ...daemon, passMs: undefined },
+    health: { ...health, status_check_timestamp: 0, last_failed_status_time: 0, current_status_check: "" },
+  });
 }

@@ -1,0 +1,168 @@
+import { existsSync } from "node:fs";
+import { askDaemon } from "../daemon/ask.ts";
+import { Desired } from "../daemon/desired.ts";
+import { type NodeEvent, readEvents } from "../daemon/events.ts";
+import { type CertificateFact, certificateFacts, firstToEnd, versionsOf } from "../daemon/facts.ts";
+import { type HealthDocument, readHealth } from "../daemon/health.ts";
+import type { NodeView } from "../daemon/view.ts";
+import { AppError } from "../errors.ts";
+import type { Drift } from "../host/declared.ts";
+import { lockHolder } from "../host/lock.ts";
+import { type Machine, placeOf } from "../host/machine.ts";
+import { paths } from "../paths.ts";
+import { leftAlone, readHeld } from "../runner/held.ts";
+import type { PhaseStatus } from "../runner/status.ts";
+import type { Io } from "./io.ts";
+import { probeAll } from "./phases.ts";
+import { type GlobalOptions, openMachine, openSession, type Session } from "./session.ts";
+import { isWrong, stateOf, type StatusState } from "./status-state.ts";
+import { VERSION } from "./version.ts";
+
+/** All that `nodelet status` shows; its form is that of `-o json`. */
+export interface NodeStatus {
+  state: StatusState;
+  node: string;
+  ip: string;
+  role: string;
+  clusterId: string;
+  kubernetesVersion: string;
+  bundle: string;
+  /** What the services are to be: `kubeServiceState`. */
+  desired: string;
+  daemon: DaemonFact;
+  /** The health document; null when there is none that can be read. */
+  health: HealthDocument | null;
+  /** The document is there and cannot be read. */
+  healthDamaged: boolean;
+  phases: PhaseStatus[];
+  /** Those that should run and do not. */
+  wrong: Pick<PhaseStatus, "id" | "title" | "status" | "message">[];
+  /** Ids of phases that an operator stopped. */
+  held: string[];
+  /** Ids of phases that need one of those. */
+  heldBack: string[];
+  /** Why the configuration on the disk is not used; empty when it is. */
+  configProblems: string[];
+  /** How the configuration on the disk differs from the one in force, in words. */
+  configChanges: string[];
+  /** What others changed; known to the daemon alone. */
+  drift: Drift[];
+  certificates: CertificateFact[];
+  /** Of the certificate that ends first. */
+  certificateDaysLeft: number | null;
+  certificateFirst: string | null;
+  versions: Record<string, string>;
+  /** Oldest first. */
+  events: NodeEvent[];
+}
+
+/** The daemon, as it is seen from outside. */
+export type DaemonFact =
+  | ({ running: true } & Pick<NodeView, "version" | "startedAt" | "task" | "tasks" | "passMs">)
+  | {
+      running: false;
+      /** Who has its lock, when it runs and does not answer. */
+      silent?: string;
+    };
+
+/** What `nodelet status` is called with. */
+export interface StatusCall {
+  options: GlobalOptions;
+  signal: AbortSignal;
+}
+
+/**
+ * Looks at the node. Where the configuration on the disk cannot be used, it is looked at with the one in force.
+ *
+ * @returns undefined for a host that is no node
+ * @throws AppError when there is no configuration to look with
+ */
+export async function lookAtNode(io: Io, call: StatusCall): Promise<NodeStatus | undefined> {
+  const machine = openMachine(call.options.root);
+  const { desired, session, changes } = await open(io, machine, call);
+  if (!session.recorded) return undefined;
+  const { ctx } = session;
+  const [phases, certificates, versions, view] = await Promise.all([
+    probeAll(session),
+    certificateFacts(ctx),
+    versionsOf(ctx, { nodelet: VERSION }),
+    askDaemon(placeOf(machine, paths.daemonSocket)),
+  ]);
+  const held = readHeld(placeOf(machine, paths.held));
+  const alone = leftAlone(session.phases, held);
+  const document = placeOf(machine, paths.kubeStatus);
+  const health = view?.health ?? readHealth(document);
+  const first = firstToEnd(certificates);
+  const state = stateOf({
+    phases,
+    alone,
+    desired: ctx.config.kubeServiceState,
+    kept: view !== undefined,
+    busy: lockHolder(paths.lock) !== undefined,
+    health,
+  });
+  const wrong = phases.filter((one) => isWrong(one, alone));
+  return {
+    state,
+    ...aboutNode(session),
+    daemon: daemonFact(view, machine),
+    health: health ?? null,
+    healthDamaged: health === undefined && existsSync(document),
+    phases,
+    wrong:
+      state === "stopped"
+        ? []
+        : wrong.map(({ id, title, status, message }) => ({ id, title, status, message })),
+    held: [...held],
+    heldBack: [...alone].filter((id) => !held.has(id)),
+    configProblems: [...desired.problems],
+    configChanges: changes,
+    drift: view?.drift ?? [],
+    certificates,
+    certificateDaysLeft: first?.daysLeft ?? null,
+    certificateFirst: first?.name ?? null,
+    versions,
+    events: readEvents(placeOf(machine, paths.events)),
+  };
+}
+
+async function open(io: Io, machine: Machine, { options, signal }: StatusCall) {
+  let session: Session | undefined;
+  const opening = async (config?: string) => {
+    session = await openSession({
+      options: config === undefined ? options : { ...options, config },
+      io,
+      signal,
+      purpose: "look",
+    });
+    return session;
+  };
+  const desired = new Desired(machine, { open: opening, version: VERSION });
+  const news = await desired.refresh();
+  // With nothing to fall back on, the operator gets the error itself.
+  if (!session) await opening();
+  if (!session) throw new AppError("Cannot look at the node: it has no configuration");
+  return { desired, session, changes: desired.problems.length === 0 ? news : [] };
+}
+
+function aboutNode({ ctx }: Session) {
+  const { node, bundle, config } = ctx;
+  return {
+    node: node.name,
+    ip: node.ip,
+    role: config.role,
+    clusterId: node.clusterId,
+    kubernetesVersion: bundle.kubernetesVersion,
+    bundle: bundle.index.name,
+    desired: config.kubeServiceState,
+  };
+}
+
+function daemonFact(view: NodeView | undefined, machine: Machine): DaemonFact {
+  if (view) {
+    const { version, startedAt, task, tasks, passMs } = view;
+    return { running: true, version, startedAt, task, tasks, passMs };
+  }
+  const silent = lockHolder(placeOf(machine, paths.daemonLock));
+  return { running: false, ...(silent !== undefined && { silent }) };
+}
