@@ -1,9 +1,9 @@
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import type { Config } from "../config/config.ts";
 import type { Ctx } from "../ctx.ts";
-import { AppError, ConfigError } from "../errors.ts";
+import { codeOf, ConfigError, messageOf } from "../errors.ts";
 import { writeAtomically } from "../host/atomic.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
@@ -19,10 +19,17 @@ export interface OpenNode {
 export type OpenNodeWith = (config?: string) => Promise<OpenNode>;
 
 /** Values of these keys do not belong into a log. */
-const SECRET: ReadonlySet<string> = new Set(["kubeletCloudConfig"]);
+const SECRET: ReadonlySet<string> = new Set(["kubeletCloudConfig", "extraEnv"]);
 
-/** What the declared state is read from. */
-const SOURCES = [paths.configDir, paths.sitePhases, paths.kubeOverride, paths.cluster, paths.installedIndex];
+/** What a node is opened from. Its API client reads the certificates once, so new ones ask for a new client. */
+const SOURCES = [
+  paths.configDir,
+  paths.sitePhases,
+  paths.kubeOverride,
+  paths.cluster,
+  paths.installedIndex,
+  ...["ca.crt", "admin.crt", "admin.key"].map((name) => `${paths.certs}/${name}`),
+];
 
 /**
  * What this node is declared to be. The configuration of the disk, as long as it is valid; else the last one that was, which
@@ -34,7 +41,7 @@ export class Desired {
   readonly #version: string;
   #signature = "";
   #node: OpenNode | undefined;
-  #problems: string[] = [];
+  #problems: readonly string[] = [];
   #inForce = true;
 
   constructor(machine: Machine, options: { open: OpenNodeWith; version: string }) {
@@ -63,10 +70,11 @@ export class Desired {
     return this.#problems.length > 0 ? placeOf(this.#machine, paths.appliedConfig) : undefined;
   }
 
-  /** Reads again what has changed on the disk. @returns what is new, in words; empty when nothing is */
+  /** Reads again what has changed on the disk. @returns what is new, in words; empty when nothing is. Never rejects */
   async refresh(): Promise<string[]> {
     const signature = SOURCES.map((path) => signatureOf(placeOf(this.#machine, path))).join("\n");
-    if (signature === this.#signature) return [];
+    // What is wrong may be mended elsewhere: a disk that was not mounted yet, a network that came late.
+    if (signature === this.#signature && this.#problems.length === 0) return [];
     this.#signature = signature;
     try {
       this.#node = await this.#open();
@@ -86,13 +94,17 @@ export class Desired {
     return [...words, ...changes];
   }
 
-  /** Remembers that the phases were started with the configuration as it is. */
+  /**
+   * Remembers that the phases were started with the configuration as it is.
+   *
+   * @throws AppError when that cannot be written, for example on a full disk; the configuration is in force all the same
+   */
   async putInForce(): Promise<void> {
     if (!this.#node || this.#problems.length > 0) return;
+    this.#inForce = true;
     const text = this.#text(this.#node.ctx.config);
     if (text !== this.#applied())
       await writeAtomically(placeOf(this.#machine, paths.appliedConfig), text, { mode: 0o600 });
-    this.#inForce = true;
   }
 
   #text(config: Config): string {
@@ -111,18 +123,23 @@ export class Desired {
     const applied = this.#applied();
     // Nothing was kept yet: the phases were started with this configuration, or their checks will tell.
     if (applied === undefined || applied === this.#text(config)) return [];
-    const changes = diffOf(valuesOf(applied), config);
+    const before = valuesOf(applied);
+    if (!before) return ["what configuration is in force cannot be read"];
+    const changes = diffOf(before, config);
     return changes.length > 0
       ? changes.map((change) => `configuration changed: ${change}`)
       : [`nodelet is ${this.#version} now`];
   }
 }
 
-function valuesOf(text: string): Record<string, unknown> {
+/** Undefined for a text that is not what was written. */
+function valuesOf(text: string): Record<string, unknown> | undefined {
   try {
-    return (parse(text) ?? {}) as Record<string, unknown>;
+    const found: unknown = parse(text);
+    const isMap = typeof found === "object" && found !== null && !Array.isArray(found);
+    return isMap ? (found as Record<string, unknown>) : undefined;
   } catch {
-    return {};
+    return undefined;
   }
 }
 
@@ -137,22 +154,26 @@ function diffOf(before: Record<string, unknown>, after: Config): string[] {
     .map((key) => `${key}: ${words(key, before[key])} -> ${words(key, values[key])}`);
 }
 
-function problemsOf(error: unknown): string[] {
-  if (error instanceof ConfigError) return [...error.problems];
-  if (error instanceof AppError) return [error.message];
-  throw error;
+/** Whatever it is: a configuration that cannot be read must not stop the healing of a node that has one. */
+function problemsOf(error: unknown): readonly string[] {
+  return error instanceof ConfigError ? error.problems : [messageOf(error)];
 }
 
-/** Changes whenever a file, or a directory's entry, is changed. */
+/** Changes whenever a file, what a link leads to, or a directory's entry is changed. */
 function signatureOf(place: string): string {
-  const found = lstatSync(place, { throwIfNoEntry: false, bigint: true });
-  if (!found) return "absent";
-  const own = `${found.ino}:${found.ctimeNs}`;
-  if (!found.isDirectory()) return own;
-  return [
-    own,
-    ...readdirSync(place)
-      .sort()
-      .map((name) => `${name} ${signatureOf(join(place, name))}`),
-  ].join(";");
+  try {
+    const found = lstatSync(place, { bigint: true });
+    const own = `${found.ino}:${found.size}:${found.ctimeNs}`;
+    if (found.isDirectory()) return [own, ...entriesOf(place)].join(";");
+    if (!found.isSymbolicLink()) return own;
+    const target = statSync(place, { bigint: true });
+    return `${own}>${target.ino}:${target.size}:${target.ctimeNs}`;
+  } catch (error) {
+    return codeOf(error) ?? "unknown";
+  }
+}
+
+function entriesOf(place: string): string[] {
+  const names = readdirSync(place).sort();
+  return names.map((name) => `${name} ${signatureOf(join(place, name))}`);
 }

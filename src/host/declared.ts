@@ -1,7 +1,7 @@
-import { lstatSync, readFileSync } from "node:fs";
+import { type BigIntStats, lstatSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { writeAtomically } from "./atomic.ts";
-import type { Host } from "./host.ts";
+import { type Host, isMissing } from "./host.ts";
 import { type AnyWanted, claims, type KindName, kinds } from "./kinds/index.ts";
 import { type Machine, placeOf } from "./machine.ts";
 
@@ -78,11 +78,17 @@ export function readDeclared(file: string): DeclaredThings {
   try {
     const found: unknown = JSON.parse(readFileSync(file, "utf8"));
     if (typeof found !== "object" || found === null) return {};
-    const entries = Object.entries(found as DeclaredThings);
-    return Object.fromEntries(entries.filter(([, thing]) => thing?.kind in kinds));
+    return Object.fromEntries(Object.entries(found as DeclaredThings).filter(([, thing]) => isThing(thing)));
   } catch {
     return {};
   }
+}
+
+/** True for what this version has written. */
+function isThing(thing: DeclaredThing | null): boolean {
+  if (!thing || !Object.hasOwn(kinds, thing.kind) || typeof thing.kept !== "object" || thing.kept === null)
+    return false;
+  return typeof keyOf(thing) === "string";
 }
 
 /**
@@ -97,7 +103,8 @@ export async function findDrift(machine: Machine, things: DeclaredThings): Promi
       const key = keyOf(thing);
       const signature = pathKinds.has(thing.kind) ? signatureOf(machine, key) : undefined;
       if (signature !== undefined && signature === thing.signature) return [];
-      if (!(await isStill(machine, thing))) return [{ kind: thing.kind, key }];
+      const gone = signature === ABSENT && thing.kind !== "absent";
+      if (gone || !(await isStill(machine, thing))) return [{ kind: thing.kind, key }];
       if (signature !== undefined) thing.signature = signature;
       return [];
     }),
@@ -136,10 +143,22 @@ function identity(kind: KindName, key: string): string {
   return `${kind === "absent" || kind === "link" || kind === "copy" ? "file" : kind}:${key}`;
 }
 
-function signatureOf(machine: Machine, path: string): string {
-  const found = lstatSync(placeOf(machine, path), { throwIfNoEntry: false, bigint: true });
-  if (!found) return "absent";
+const ABSENT = "absent";
+
+function signatureOf(machine: Machine, path: string): string | undefined {
+  const found = statOf(placeOf(machine, path));
+  if (!found || found === ABSENT) return found;
   // Of a directory only what is declared of it: its times change with all that comes and goes in it.
   if (found.isDirectory()) return [found.ino, found.mode, found.uid, found.gid].join(":");
   return [found.ino, found.size, found.mode, found.uid, found.gid, found.ctimeNs].join(":");
+}
+
+/** Undefined for a path that cannot be looked at. */
+function statOf(place: string): BigIntStats | typeof ABSENT | undefined {
+  try {
+    return lstatSync(place, { bigint: true });
+  } catch (error) {
+    // A parent may be something else than a directory by now.
+    return isMissing(error) ? ABSENT : undefined;
+  }
 }
