@@ -1,5 +1,6 @@
 import type { Ctx } from "../src/ctx.ts";
 import { readRequired } from "../src/host/host.ts";
+import { releaseStaleLeases } from "../src/kube/leases.ts";
 import {
   answers,
   ensureKubeletClient,
@@ -30,6 +31,7 @@ export const waitForK8sServices: Phase = {
   async ready(ctx, say) {
     if (ctx.host.detached) return;
     await wait(ctx, { what: "the control plane", poll: () => poll(ctx), say });
+    await releaseStaleLeases(ctx);
     await takeBackSchedulerRights(ctx.kube);
   },
   stop: async () => "unchanged",

@@ -31,6 +31,8 @@ export interface ContainerState {
   status: string;
   exitCode: number;
   pid: number;
+  /** When it was started last, in milliseconds since the epoch; 0 where only a list was asked for. */
+  startedAt: number;
   labels: Record<string, string>;
 }
 

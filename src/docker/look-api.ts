@@ -20,7 +20,14 @@ interface ContainerAnswer {
   Id: string;
   Name: string;
   Image: string;
-  State: { Running: boolean; Paused?: boolean; Status: string; ExitCode: number; Pid: number };
+  State: {
+    Running: boolean;
+    Paused?: boolean;
+    Status: string;
+    ExitCode: number;
+    Pid: number;
+    StartedAt: string;
+  };
   Config: { Labels: Record<string, string> | null };
 }
 
@@ -102,6 +109,7 @@ function stateOf({ Id, Name, Image, State, Config }: ContainerAnswer): Container
     status: running ? "running" : `${State.Status} (${State.ExitCode})`,
     exitCode: State.ExitCode,
     pid: State.Pid,
+    startedAt: Date.parse(State.StartedAt) || 0,
     labels: Config.Labels ?? {},
   };
 }
@@ -115,6 +123,7 @@ function listedState(container: ListedAnswer): ContainerState {
     status: container.Status,
     exitCode: 0,
     pid: 0,
+    startedAt: 0,
     labels: container.Labels ?? {},
   };
 }

@@ -163,6 +163,7 @@ export function container(name: string, more: Partial<ContainerState> = {}): Con
     status: "created",
     exitCode: 0,
     pid: 0,
+    startedAt: 0,
   };
   return { ...state, labels: {}, ...more };
 }

@@ -96,6 +96,7 @@ describe("an engine that answers", () => {
         status: "Up 2 s (Paused)",
         exitCode: 0,
         pid: 0,
+        startedAt: 0,
         labels: {},
       },
     ]);
@@ -156,7 +157,13 @@ describe("an engine that answers", () => {
   });
 
   test("a container is shown as it is", async () => {
-    const State = { Running: false, Status: "exited", ExitCode: 137, Pid: 0 };
+    const State = {
+      Running: false,
+      Status: "exited",
+      ExitCode: 137,
+      Pid: 0,
+      StartedAt: "2026-01-02T03:04:05.6789Z",
+    };
     const body = { Id: "1", Name: "/etcd", Image: "sha256:a", State, Config: { Labels: { a: "b" } } };
     await using t = await engine({ "/containers/etcd/json": { body } });
     expect(await t.docker.inspect("etcd")).toEqual({
@@ -167,6 +174,7 @@ describe("an engine that answers", () => {
       status: "exited (137)",
       exitCode: 137,
       pid: 0,
+      startedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
       labels: { a: "b" },
     });
   });
