@@ -32,11 +32,11 @@ Environment=PATH=/opt/pf9/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 WorkingDirectory=${paths.kubeletDir}
 ExecStart=${paths.binDir}/kubelet \\
 ${flags}
-# Word for the daemon, which is not there to hear it every time.
-ExecStopPost=-/usr/bin/touch ${paths.kubeletEnded}
 Restart=always
 # A kubelet that takes a new dynamic configuration ends, to be started anew.
 RestartSec=200ms
+# Word for the daemon, which is not there to hear it every time.
+ExecStopPost=-/usr/bin/touch ${paths.kubeletEnded}
 KillMode=process
 LimitNOFILE=1048576
 TasksMax=infinity
