@@ -43,6 +43,8 @@ export class Desired {
   #node: OpenNode | undefined;
   #problems: readonly string[] = [];
   #inForce = true;
+  /** What was to be kept, also where a full disk does not let it. */
+  #kept: string | undefined;
 
   constructor(machine: Machine, options: { open: OpenNodeWith; version: string }) {
     this.#machine = machine;
@@ -91,6 +93,8 @@ export class Desired {
     this.#problems = [];
     const changes = this.#changes(this.#node.ctx.config);
     this.#inForce = changes.length === 0;
+    // The first that is seen: the phases were started with it, or their checks will tell. What comes next is a change of it.
+    if (this.#applied() === undefined) await this.putInForce().catch(() => {});
     return [...words, ...changes];
   }
 
@@ -103,8 +107,10 @@ export class Desired {
     if (!this.#node || this.#problems.length > 0) return;
     this.#inForce = true;
     const text = this.#text(this.#node.ctx.config);
-    if (text !== this.#applied())
-      await writeAtomically(placeOf(this.#machine, paths.appliedConfig), text, { mode: 0o600 });
+    if (text === this.#onDisk()) return;
+    this.#kept = text;
+    await writeAtomically(placeOf(this.#machine, paths.appliedConfig), text, { mode: 0o600 });
+    this.#kept = undefined;
   }
 
   #text(config: Config): string {
@@ -112,6 +118,10 @@ export class Desired {
   }
 
   #applied(): string | undefined {
+    return this.#kept ?? this.#onDisk();
+  }
+
+  #onDisk(): string | undefined {
     try {
       return readFileSync(placeOf(this.#machine, paths.appliedConfig), "utf8");
     } catch {
@@ -121,7 +131,6 @@ export class Desired {
 
   #changes(config: Config): string[] {
     const applied = this.#applied();
-    // Nothing was kept yet: the phases were started with this configuration, or their checks will tell.
     if (applied === undefined || applied === this.#text(config)) return [];
     const before = valuesOf(applied);
     if (!before) return ["what configuration is in force cannot be read"];

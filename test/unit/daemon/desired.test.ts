@@ -118,6 +118,25 @@ describe("the configuration of the disk", () => {
     expect(await t.root.mode(paths.appliedConfig)).toBe(0o600);
   });
 
+  test("the first one that is ever seen is the one in force, so that the first change is one", async () => {
+    await using t = await setUp();
+    expect(await t.desired.refresh()).toEqual([]);
+    expect(parse(await Bun.file(t.applied).text())).toMatchObject({ mtu: 1400 });
+    await t.root.write(FILE, "mtu: 1450 \n");
+    expect(await t.desired.refresh()).toEqual(["configuration changed: mtu: 1400 -> 1450"]);
+  });
+
+  test("and is known also where it cannot be kept", async () => {
+    await using t = await setUp();
+    await mkdir(t.root.place(`${paths.stateDir}/.applied.yaml.nodelet.tmp`));
+    expect(await t.desired.refresh()).toEqual([]);
+    await t.root.write(FILE, "mtu: 1450 \n");
+    expect(await t.desired.refresh()).toEqual(["configuration changed: mtu: 1400 -> 1450"]);
+    await rm(t.root.place(`${paths.stateDir}/.applied.yaml.nodelet.tmp`), { recursive: true });
+    await t.desired.putInForce();
+    expect(parse(await Bun.file(t.applied).text())).toMatchObject({ mtu: 1450 });
+  });
+
   test("a text that says the same in other words is no change", async () => {
     await using t = await setUp();
     await t.inForce();
