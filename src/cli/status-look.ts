@@ -4,19 +4,25 @@ import { Desired } from "../daemon/desired.ts";
 import { type NodeEvent, readEvents } from "../daemon/events.ts";
 import { type CertificateFact, certificateFacts, firstToEnd, versionsOf } from "../daemon/facts.ts";
 import { type HealthDocument, readHealth } from "../daemon/health.ts";
+import { look, type Pass } from "../daemon/pass.ts";
 import type { NodeView } from "../daemon/view.ts";
 import { AppError } from "../errors.ts";
-import type { Drift } from "../host/declared.ts";
+import { type Drift, readDeclared } from "../host/declared.ts";
 import { lockHolder } from "../host/lock.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
-import { leftAlone, readHeld } from "../runner/held.ts";
-import type { PhaseStatus } from "../runner/status.ts";
+import { readNotes } from "../runner/book.ts";
+import { readHeld } from "../runner/held.ts";
 import type { Io } from "./io.ts";
-import { probeAll } from "./phases.ts";
 import { type GlobalOptions, openMachine, openSession, type Session } from "./session.ts";
-import { isWrong, stateOf, type StatusState } from "./status-state.ts";
+import { isWrong, type SeenPhase, stateOf, type StatusState } from "./status-state.ts";
 import { VERSION } from "./version.ts";
+
+/**
+ * A check that waits for what does not come, such as one that asks an API server without etcd, takes seconds; what is
+ * wrong first is known by then, so the others get this long, in milliseconds.
+ */
+const PATIENCE_MS = 500;
 
 /** All that `nodelet status` shows; its form is that of `-o json`. */
 export interface NodeStatus {
@@ -34,9 +40,9 @@ export interface NodeStatus {
   health: HealthDocument | null;
   /** The document is there and cannot be read. */
   healthDamaged: boolean;
-  phases: PhaseStatus[];
+  phases: SeenPhase[];
   /** Those that should run and do not. */
-  wrong: Pick<PhaseStatus, "id" | "title" | "status" | "message">[];
+  wrong: Pick<SeenPhase, "id" | "title" | "status" | "message">[];
   /** Ids of phases that an operator stopped. */
   held: string[];
   /** Ids of phases that need one of those. */
@@ -45,7 +51,7 @@ export interface NodeStatus {
   configProblems: string[];
   /** How the configuration on the disk differs from the one in force, in words. */
   configChanges: string[];
-  /** What others changed; known to the daemon alone. */
+  /** What others changed. */
   drift: Drift[];
   certificates: CertificateFact[];
   /** Of the certificate that ends first. */
@@ -82,26 +88,32 @@ export async function lookAtNode(io: Io, call: StatusCall): Promise<NodeStatus |
   const { desired, session, changes } = await open(io, machine, call);
   if (!session.recorded) return undefined;
   const { ctx } = session;
-  const [phases, certificates, versions, view] = await Promise.all([
-    probeAll(session),
+  const held = readHeld(placeOf(machine, paths.held));
+  const [pass, certificates, versions, view] = await Promise.all([
+    look(ctx, {
+      machine,
+      phases: session.phases,
+      held,
+      declared: readDeclared(placeOf(machine, paths.declared)),
+      patienceMs: PATIENCE_MS,
+    }),
     certificateFacts(ctx),
     versionsOf(ctx, { nodelet: VERSION }),
     askDaemon(placeOf(machine, paths.daemonSocket)),
   ]);
-  const held = readHeld(placeOf(machine, paths.held));
-  const alone = leftAlone(session.phases, held);
+  const busy = lockHolder(paths.lock) !== undefined;
+  const phases = seenPhases(session, { pass, busy });
   const document = placeOf(machine, paths.kubeStatus);
   const health = view?.health ?? readHealth(document);
   const first = firstToEnd(certificates);
   const state = stateOf({
     phases,
-    alone,
     desired: ctx.config.kubeServiceState,
     kept: view !== undefined,
-    busy: lockHolder(paths.lock) !== undefined,
+    busy,
     health,
   });
-  const wrong = phases.filter((one) => isWrong(one, alone));
+  const wrong = phases.filter(isWrong);
   return {
     state,
     ...aboutNode(session),
@@ -114,16 +126,32 @@ export async function lookAtNode(io: Io, call: StatusCall): Promise<NodeStatus |
         ? []
         : wrong.map(({ id, title, status, message }) => ({ id, title, status, message })),
     held: [...held],
-    heldBack: [...alone].filter((id) => !held.has(id)),
+    heldBack: [...pass.alone].filter((id) => !held.has(id)),
     configProblems: [...desired.problems],
     configChanges: changes,
-    drift: view?.drift ?? [],
+    drift: state === "stopped" ? [] : pass.drift,
     certificates,
     certificateDaysLeft: first?.daysLeft ?? null,
     certificateFirst: first?.name ?? null,
     versions,
     events: readEvents(placeOf(machine, paths.events)),
   };
+}
+
+/** All phases, with what the look tells of each. */
+function seenPhases(
+  { machine, phases }: Session,
+  { pass, busy }: { pass: Pass; busy: boolean },
+): SeenPhase[] {
+  const notes = busy ? readNotes(placeOf(machine, paths.phases)) : {};
+  return phases.map(({ id, title, status: probe }, at) => {
+    const about = { index: at + 1, id, title, statusCheck: probe !== undefined };
+    const check = pass.checks.find((one) => one.id === id);
+    if (notes[id]?.status === "executing") return { ...about, status: "executing", message: "" };
+    if (pass.alone.has(id)) return { ...about, status: "held", message: "" };
+    if (!probe) return { ...about, status: "N/A", message: "" };
+    return { ...about, status: check?.status ?? "unknown", message: check?.message ?? "" };
+  });
 }
 
 async function open(io: Io, machine: Machine, { options, signal }: StatusCall) {

@@ -9,6 +9,12 @@ const INDENT = 15;
 /** As many events as a person wants to see. */
 const EVENTS = 5;
 
+/** Of more than this many things of a kind only the first are named. */
+const NAMED = 3;
+
+/** What a check or a task says may be long; its beginning tells, and kube.log has all of it. In characters. */
+const LONGEST = 200;
+
 /** How versions are called. */
 const NAMES: Readonly<Record<string, string>> = {
   kubernetes: "Kubernetes",
@@ -27,11 +33,12 @@ export function statusText(found: NodeStatus, now: number): string {
     field("Cluster", found.clusterId),
     field("Daemon", daemonWords(found, now)),
     field("Phases", phasesWords(found)),
-    ...found.wrong.map((one) => item(`${one.status}: ${one.id} (${one.title}): ${one.message}`)),
+    ...found.wrong.map((one) => item(`${one.status}: ${one.id} (${one.title}): ${clipped(one.message)}`)),
     field("Held", heldWords(found)),
-    field("Changed", found.drift.map(({ kind, key }) => `${kind} ${key}`).join(", ")),
+    field("Changed", someOf(found.drift.map(({ kind, key }) => `${kind}${GLUE}${key}`))),
     field("Now", nowWords(found)),
-    field("Attempts", attemptsWords(found, now)),
+    field("Attempts", String(found.health?.pf9_kube_start_attempt || "")),
+    field("Last failed", failedWords(found, now)),
     field("Document", found.healthDamaged ? "damaged; the daemon writes it anew" : ""),
     field("Configuration", configWords(found)),
     field("Certificates", certificateWords(found)),
@@ -75,11 +82,15 @@ function daemonWords({ daemon }: NodeStatus, now: number): string {
   return "not running; start it: systemctl start pf9-nodeletd";
 }
 
-function phasesWords({ phases, wrong, held, heldBack, state }: NodeStatus): string {
+function phasesWords({ phases, held, state }: NodeStatus): string {
   if (state === "stopped" && held.length === 0) return "stopped, as kubeServiceState says";
-  const alone = held.length + heldBack.length;
-  const well = `${phases.length - wrong.length - alone} of ${phases.length} well`;
-  return alone > 0 ? `${well}, ${alone} left alone` : well;
+  const count = (...of: string[]) => phases.filter(({ status }) => of.includes(status)).length;
+  const rest = [
+    { count: count("held"), what: "left alone" },
+    { count: count("executing"), what: "at work" },
+    { count: count("unknown"), what: "did not answer" },
+  ].flatMap((one) => (one.count > 0 ? [`${one.count} ${one.what}`] : []));
+  return [`${count("running", "N/A")} of ${phases.length} well`, ...rest].join(", ");
 }
 
 function heldWords({ phases, held, heldBack }: NodeStatus): string {
@@ -90,38 +101,36 @@ function heldWords({ phases, held, heldBack }: NodeStatus): string {
 }
 
 function nowWords({ daemon, health }: NodeStatus): string {
-  const task = daemon.running ? daemon.task : "";
+  const task = daemon.running ? clipped(daemon.task) : "";
   const current = health?.current_task ? `"${health.current_task}"` : "";
   return [task, current].filter(Boolean).join("; at ");
 }
 
-function attemptsWords({ health }: NodeStatus, now: number): string {
+function failedWords({ health, configProblems }: NodeStatus, now: number): string {
   if (!health) return "";
-  const {
-    pf9_kube_start_attempt: attempts,
-    last_failed_status_check: check,
-    last_failed_task: task,
-  } = health;
+  const { last_failed_status_check: check, last_failed_task: task } = health;
   const since = age(now - health.last_failed_status_time * 1000);
-  const words = [
-    ...(check ? [`last failed check "${check}", ${since} ago`] : []),
-    ...(task ? [`last failed task "${task}"`] : []),
-  ];
-  return attempts > 0 || words.length > 0 ? [String(attempts), ...words].join("; ") : "";
+  return [
+    ...(check ? [`check "${check}", ${since} ago`] : []),
+    // What is wrong with the configuration stands in a line of its own.
+    ...(task && configProblems.length === 0 ? [`task "${clipped(task)}"`] : []),
+  ].join("; ");
 }
 
-function configWords({ configProblems, configChanges }: NodeStatus): string {
+function configWords({ configProblems, configChanges, desired }: NodeStatus): string {
   if (configProblems.length > 0)
     return `not valid, the one before stays in force: ${configProblems.join("; ")}`;
-  return configChanges.length > 0 ? `not in force yet: ${configChanges.join("; ")}` : "";
+  // Nothing is started with any configuration then.
+  if (desired === "false" || configChanges.length === 0) return "";
+  return `not in force yet: ${configChanges.join("; ")}`;
 }
 
 function certificateWords({ certificates, certificateDaysLeft, certificateFirst }: NodeStatus): string {
   const bad = certificates.filter(({ status }) => status !== "ok");
-  const problems = bad.map(({ name, status }) => `${name} ${status}`);
   const first =
     certificateFirst === null ? "none can be read" : `${certificateDaysLeft} days left (${certificateFirst})`;
-  return [first, ...problems].join(", ");
+  const problems = someOf(bad.map(({ name, status }) => `${name}${GLUE}${status}`));
+  return problems ? `${first}; ${problems}` : first;
 }
 
 function versionWords(versions: Readonly<Record<string, string>>): string {
@@ -134,8 +143,17 @@ function eventLines({ events }: NodeStatus, now: number): string[] {
   const ages = events.slice(-EVENTS).map(({ at, what }) => ({ since: age(now - Date.parse(at)), what }));
   const width = Math.max(0, ...ages.map(({ since }) => since.length)) + 6;
   return ages.map(({ since, what }, at) =>
-    wrapped((at === 0 ? "Events:" : "").padEnd(INDENT) + `${since} ago`.padEnd(width), what),
+    wrapped((at === 0 ? "Events:" : "").padEnd(INDENT) + `${since} ago`.padEnd(width), clipped(what)),
   );
+}
+
+function clipped(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length - NAMED;
+  return more > 0 ? `${names.slice(0, NAMED).join(", ")} and ${more} more` : names.join(", ");
 }
 
 /** A time that has passed, in its greatest unit. */

@@ -31,12 +31,14 @@ export interface PassOptions {
   held: ReadonlySet<string>;
   declared: DeclaredThings;
   /** Told the titles of checks that are still under way after half a second, and of none at the end. */
-  onSlow: (titles: readonly string[]) => void;
+  onSlow?: (titles: readonly string[]) => void;
+  /** How long checks after the first that fails are waited for, in milliseconds. @default {0} */
+  patienceMs?: number;
 }
 
 /**
  * Probes all phases at once and compares the host with what was declared. Changes nothing. It ends when it is known which
- * check is the first to fail: those after it, which often hang on the same trouble, are not waited for.
+ * check is the first to fail: those after it, which often hang on the same trouble, are not waited for longer than wanted.
  */
 export async function look(ctx: Ctx, options: PassOptions): Promise<Pass> {
   const begun = performance.now();
@@ -52,21 +54,27 @@ export async function look(ctx: Ctx, options: PassOptions): Promise<Pass> {
   });
   const pending = () =>
     options.phases.filter(({ id, status }, at) => status && !alone.has(id) && !checks[at]);
-  const slow = setTimeout(() => options.onSlow(pending().map(({ title }) => title)), SLOW_MS);
+  const slow = setTimeout(() => options.onSlow?.(pending().map(({ title }) => title)), SLOW_MS);
   try {
-    const [, drift] = await Promise.all([untilFailing(probes), findDrift(options.machine, options.declared)]);
+    const drifting = findDrift(options.machine, options.declared);
+    await untilFailing(probes, options.patienceMs ?? 0);
+    const drift = await drifting;
     const known = checks.filter((one) => one !== undefined);
     return { checks: known, drift, alone, ms: performance.now() - begun };
   } finally {
     enough.abort();
     clearTimeout(slow);
-    options.onSlow([]);
+    options.onSlow?.([]);
   }
 }
 
-/** In order: whoever comes after one that fails is not asked. */
-async function untilFailing(probes: readonly Promise<boolean>[]): Promise<void> {
-  for (const failing of probes) if (await failing) return;
+/** In order: whoever comes after one that fails is waited for as long as there is patience. */
+async function untilFailing(probes: readonly Promise<boolean>[], patienceMs: number): Promise<void> {
+  for (const failing of probes) {
+    if (!(await failing)) continue;
+    if (patienceMs > 0) await Promise.race([Promise.all(probes), Bun.sleep(patienceMs)]);
+    return;
+  }
 }
 
 /** True for a check that says that its phase does not run as it should. */
