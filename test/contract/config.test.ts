@@ -51,6 +51,27 @@ describe("config", () => {
     expect(parse(stdout)).toMatchObject({ apiPort: 7443, role: "master" });
   });
 
+  test("validate takes kube_override.env of the node into account, over the files, and tells what is wrong with it", async () => {
+    await using root = await tmpRoot();
+    const validate = () => nodelet(["config", "validate", "--root", root.path, "-o", "yaml"]);
+    await root.write("/etc/pf9/nodelet/b.yaml", "apiPort: 7443\n", 0o600);
+    await root.write("/etc/pf9/kube_override.env", "export K8S_API_PORT='8443'\nSITE=x\n", 0o600);
+    const { stdout, stderr, code } = await validate();
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    expect(parse(stdout)).toMatchObject({ apiPort: 8443, extraEnv: { SITE: "x" } });
+    await root.write("/etc/pf9/nodelet/b.yaml", "apiPort: x\n", 0o600);
+    await root.write("/etc/pf9/kube_override.env", "SITE\n", 0o600);
+    const place = root.place("/etc/pf9");
+    expect(await validate()).toEqual({
+      stdout: "",
+      stderr: `error: Configuration is not valid: 2 problems
+  ${place}/nodelet/b.yaml:1: apiPort: "x" is not accepted; expected a whole number from 1 to 65535
+  ${place}/kube_override.env:1: "SITE" is not followed by "="; expected KEY=value
+`,
+      code: 4,
+    });
+  });
+
   test("a file that is not there is named", async () => {
     expect(await nodelet(["config", "validate", "/nowhere/c.yaml"])).toEqual({
       stdout: "",

@@ -50,6 +50,31 @@ describe("on a host that is no node", () => {
     expect(Object.keys(await snapshot(t.root))).toEqual(["keep"]);
   });
 
+  test("phases list has a site's own in their place, by file name, and runs none of them", async () => {
+    await using t = await setUp();
+    const ran = join(t.top.path, "ran");
+    const file = "/root/etc/pf9/nodelet/phases.d/076-data-disk";
+    await t.top.write(file, `#!/bin/sh\ntouch ${ran}\necho Title\n`, 0o755);
+    const { stdout, stderr, code } = await t.inside("phases", "list");
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    expect(stdout).toMatch(/ 075-misc-scripts .*\n\d+ +076-data-disk +data-disk +false\n\d+ +080-/);
+    const done = await t.init("--dry-run");
+    expect({ stderr: done.stderr, code: done.code }).toEqual({ stderr: "", code: 0 });
+    expect(done.stdout).toMatch(/^SCRIPT +\S+\/076-data-disk +not run +-> +start$/m);
+    await t.top.write(file.replace("076", "080"), "", 0o777);
+    const place = join(t.root, "etc/pf9/nodelet/phases.d/080-data-disk");
+    expect(await t.init()).toEqual({
+      stdout: "",
+      stderr: `error: Configuration is not valid: 2 problems
+  ${place}: has mode 0777, so others can write it; expected no write permission for them
+  ${place}: has the number of the program's own phase 080-kubelet-configure-start; expected one of its own
+`,
+      code: 4,
+    });
+    expect(Object.keys(await t.top.snapshot())).not.toContain("ran");
+    expect(Object.keys(await snapshot(t.root))).not.toContain("var");
+  });
+
   test.each(["start", "stop", "restart"])("phases %s has nothing to work on", async (verb) => {
     await using t = await setUp();
     expect(await t.inside("phases", verb)).toEqual({
