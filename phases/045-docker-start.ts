@@ -1,5 +1,6 @@
 import type { Ctx } from "../src/ctx.ts";
 import { AppError } from "../src/errors.ts";
+import { endOrphans, findOrphans } from "../src/docker/orphans.ts";
 import { ensureAll } from "../src/host/host.ts";
 import { removePodContainers } from "../src/host/kinds/claims.ts";
 import { readUnit, type UnitFound } from "../src/host/kinds/unit.ts";
@@ -28,8 +29,11 @@ export const dockerStart: Phase = {
       ...(!ran && (await hasSocket(ctx)) ? [{ kind: "unit", name: SOCKET, active: true } as const] : []),
       { kind: "unit", name: UNIT, active: true, enabled: true },
     ]);
+    const orphans = await endOrphans(host);
+    for (const { id, pid } of orphans)
+      ctx.log.info(`changed process ${pid} of the lost container ${id.slice(0, 12)}: running -> ended`);
     const need = await host.read(DOCKER_NEEDS);
-    if (host.detached || need === undefined) return outcome;
+    if (host.detached || need === undefined) return orphans.length > 0 ? "changed" : outcome;
     // One that was started just now has read its settings; one that was only enabled has not.
     if (ran)
       await host.run(["systemctl", need === "reload" ? "reload" : "restart", UNIT], { timeoutMs: 120_000 });
@@ -58,7 +62,12 @@ export const dockerStart: Phase = {
       { kind: "unit", name: UNIT, active: false },
     ]);
   },
-  status: async (ctx) => stateOf(await ctx.docker.alive(), "Docker does not answer a ping"),
+  async status(ctx) {
+    if (!(await ctx.docker.alive())) return stateOf(false, "Docker does not answer a ping");
+    const { length } = await findOrphans(ctx.host);
+    if (length === 0) return { state: "running" };
+    return { state: "failed", message: `${length} containers run that Docker has lost` };
+  },
 };
 
 async function hasSocket({ host }: Ctx): Promise<boolean> {

@@ -23,6 +23,7 @@ interface ContainerAnswer {
   State: {
     Running: boolean;
     Paused?: boolean;
+    Restarting?: boolean;
     Status: string;
     ExitCode: number;
     Pid: number;
@@ -99,8 +100,8 @@ function infoOf(info: InfoAnswer): EngineInfo {
 }
 
 function stateOf({ Id, Name, Image, State, Config }: ContainerAnswer): ContainerState {
-  // To the engine a paused container runs; it does nothing, though.
-  const running = State.Running && !State.Paused;
+  // To the engine a container runs that is paused, or waits for its next start; it does nothing, though.
+  const running = State.Running && !State.Paused && !State.Restarting;
   return {
     id: Id,
     name: Name.replace(/^\//, ""),

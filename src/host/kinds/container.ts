@@ -44,7 +44,10 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
     const state = await machine.docker.inspect(name);
     if (spec && state && state.labels[SPEC_LABEL] === specDigest(spec)) {
       // Made by a run that was killed before the start, or stopped since.
-      return state.running ? undefined : await machine.docker.start(name);
+      if (state.running) return;
+      // One that ends again and again waits longer and longer for its next start; this begins anew.
+      if (state.status.startsWith("restarting")) await machine.docker.stop(name, 0);
+      return await machine.docker.start(name);
     }
     if (state?.running) await machine.docker.stop(name, 10);
     await machine.docker.remove(name);

@@ -138,6 +138,14 @@ describe("container", () => {
     expect(t.docker.calls).toEqual(["start etcd"]);
   });
 
+  test("that ends again and again begins anew, without the engine's pause", async () => {
+    await using t = await setUp();
+    const labels = { [SPEC_LABEL]: specDigest(spec) };
+    t.docker.containers.set("etcd", container("etcd", { labels, status: "restarting (1)" }));
+    await kinds.container.apply(t.machine, wanted);
+    expect(t.docker.calls).toEqual(["stop etcd", "start etcd"]);
+  });
+
   test("of another spec is stopped in peace and made anew", async () => {
     await using t = await setUp();
     await kinds.container.apply(t.machine, { name: "etcd", spec: { ...spec, command: ["old"] } });
