@@ -44,7 +44,8 @@ export function controlPlanePod(cp: ControlPlane): StaticPod {
     spec: {
       hostNetwork: true,
       priorityClassName: "system-node-critical",
-      terminationGracePeriodSeconds: 10,
+      // The API server would use all of it for watches, which are begun anew anyway.
+      terminationGracePeriodSeconds: 3,
       containers: components.map(({ container }) => container),
       volumes: volumesOf(components.flatMap(({ mounts }) => mounts)),
     },

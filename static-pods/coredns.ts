@@ -72,7 +72,7 @@ function configMap({ clusterDomain }: DnsOptions): KubeObject {
   const corefile = `.:53 {
     errors
     health :8080 {
-        lameduck 5s
+        lameduck 3s
     }
     ready :8181
     kubernetes ${clusterDomain} in-addr.arpa ip6.arpa {
@@ -124,6 +124,8 @@ function deployment({ image, masterTaint }: DnsOptions): KubeObject {
           serviceAccountName: NAME,
           priorityClassName: "system-cluster-critical",
           dnsPolicy: "Default",
+          // A little longer than its lame duck. Without a network it would never end by itself.
+          terminationGracePeriodSeconds: 4,
           tolerations: [
             { key: "CriticalAddonsOnly", operator: "Exists" },
             { key: masterTaint, effect: "NoSchedule" },
