@@ -3,7 +3,7 @@ import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { trustProblems } from "../config/files.ts";
-import { ConfigError } from "../errors.ts";
+import { codeOf, ConfigError, messageOf } from "../errors.ts";
 import { type Host, isMissing } from "../host/host.ts";
 import type { PlannedChange } from "../host/real.ts";
 import { paths } from "../paths.ts";
@@ -44,13 +44,15 @@ export async function discoverSitePhases(options: DiscoverOptions): Promise<Phas
   const directory = host.place(paths.sitePhases);
   const stats = await lstat(directory).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
-    throw error;
+    return refuse(directory)(error);
   });
   if (!stats) return [];
   if (!stats.isDirectory())
     throw new ConfigError([`${directory}: is not a directory; expected one of scripts`]);
   const distrust = trustProblems(directory, { stats, uid: ownerFor(host) });
-  const names = (await readdir(directory)).filter((name) => !name.startsWith(".")).sort();
+  const names = (await readdir(directory).catch(refuse(directory)))
+    .filter((name) => !name.startsWith("."))
+    .sort();
   const found = await Promise.all(names.map((name) => judge(join(directory, name), { name, host })));
   addNumberProblems(found, options.taken);
   const trusted = distrust.length === 0 && found.every((one) => one.distrust.length === 0);
@@ -84,7 +86,7 @@ async function judge(file: string, { name, host }: { name: string; host: Host })
     wrong(
       "has no name of a phase; expected three digits, '-', and a-z, 0-9 and '-', for example 450-mount-data",
     );
-  const stats = await lstat(file);
+  const stats = await lstat(file).catch(refuse(shown));
   if (!stats.isFile()) {
     one.distrust.push(`${shown}: is ${whatIs(stats)}; expected a file`);
     return one;
@@ -95,6 +97,12 @@ async function judge(file: string, { name, host }: { name: string; host: Host })
     wrong(`has mode ${mode}, so it cannot be run; expected for example 0755`);
   }
   return one;
+}
+
+function refuse(path: string): (error: unknown) => never {
+  return (error) => {
+    throw new ConfigError([`${path}: cannot be read: ${codeOf(error) ?? messageOf(error)}`]);
+  };
 }
 
 function whatIs(stats: Stats): string {

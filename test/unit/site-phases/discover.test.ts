@@ -72,6 +72,16 @@ describe.skipIf(!isRoot)("discoverSitePhases()", () => {
     expect(await problemsOf(t.find())).toEqual([`${directory}: is not a directory; expected one of scripts`]);
   });
 
+  test("says that it cannot read the directory", async () => {
+    await using t = await siteWorld({ "300-a": script() });
+    const directory = t.root.place(paths.sitePhases);
+    const host = { ...t.ctx.host, place: () => `${directory}/${"x".repeat(300)}` };
+    const finding = discoverSitePhases({ ...t.ctx, host, taken: [], plan: [] });
+    expect(await problemsOf(finding)).toEqual([
+      `${directory}/${"x".repeat(300)}: cannot be read: ENAMETOOLONG`,
+    ]);
+  });
+
   test("refuses names that are none of a phase, and numbers that are taken, all at once", async () => {
     await using t = await siteWorld({
       "020-mine": script(),
