@@ -16,7 +16,8 @@ export const daemon = {
   fullRetryCount: field(integer(2, 1000), {
     alias: "FULL_RETRY_COUNT",
     default: 10,
-    about: "Every attempt of this number stops and starts all phases; the others only those from the failed one on",
+    about:
+      "Every attempt of this number stops and starts all phases; the others only those from the failed one on",
   }),
   statusThresholdSeconds: field(integer(0, 3600), {
     alias: "PF9_STATUS_THRESHOLD_SECONDS",
@@ -34,12 +35,16 @@ export const daemon = {
     about: "Percent of one core that status checks may take",
   }),
   statusAddress: optional(
-    matching(/^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d):([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3})$/, {
-      what: "an address",
-      expected: "IPv4 address and port, for example 127.0.0.1:10261",
-    }),
+    matching(
+      /^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d):([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3})$/,
+      {
+        what: "an address",
+        expected: "IPv4 address and port, for example 127.0.0.1:10261",
+      },
+    ),
     {
-      about: "Address where the daemon answers /healthz, /status and /metrics too; only its socket when not given",
+      about:
+        "Address where the daemon answers /healthz, /status and /metrics too; only its socket when not given",
     },
   ),
 };
