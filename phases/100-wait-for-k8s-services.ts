@@ -7,6 +7,7 @@ import {
   lendSchedulerRights,
   takeBackSchedulerRights,
 } from "../src/kube/rights.ts";
+import { revive } from "../src/kube/revive.ts";
 import { isHealthy } from "../src/kube/health.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
@@ -53,13 +54,14 @@ async function hasNamespace({ kube }: Ctx): Promise<Poll<true>> {
   return found ? { value: true } : { missing: "there is no namespace kube-system yet" };
 }
 
+const podOf = ({ node }: Ctx) => `k8s-master-${node.name}`;
+
 async function isCurrent(ctx: Ctx): Promise<boolean> {
   const wanted = inputsOf(await ctx.host.read(controlPlaneManifest(ctx)));
   if (wanted === undefined) return true;
-  const name = `k8s-master-${ctx.node.name}`;
   const found = await ctx.docker.list([
     "io.kubernetes.docker.type=podsandbox",
-    `io.kubernetes.pod.name=${name}`,
+    `io.kubernetes.pod.name=${podOf(ctx)}`,
   ]);
   const running = found.filter((one) => one.running).map((one) => one.labels[`annotation.${INPUTS}`]);
   return running.length > 0 && running.every((inputs) => inputs === wanted);
@@ -78,7 +80,11 @@ async function wait(
   ctx: Ctx,
   details: { what: string; poll: () => Promise<Poll<true>>; say?: Say },
 ): Promise<void> {
-  await until(details.poll, {
+  const poll = async () => {
+    if (ctx.config.role === "master" && (await isCurrent(ctx))) await revive(ctx, podOf(ctx));
+    return await details.poll();
+  };
+  await until(poll, {
     action: `start ${details.what}`,
     timeoutMs: 240_000,
     clock: ctx.clock,

@@ -33,6 +33,8 @@ export interface ContainerState {
   pid: number;
   /** When it was started last, in milliseconds since the epoch; 0 where only a list was asked for. */
   startedAt: number;
+  /** When it ended last; 0 when it never did, and in a list. */
+  finishedAt: number;
   labels: Record<string, string>;
 }
 

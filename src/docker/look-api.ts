@@ -24,10 +24,12 @@ interface ContainerAnswer {
     Running: boolean;
     Paused?: boolean;
     Restarting?: boolean;
+    FinishedAt?: string;
     Status: string;
     ExitCode: number;
     Pid: number;
     StartedAt: string;
+    FinishedAt?: string;
   };
   Config: { Labels: Record<string, string> | null };
 }
@@ -111,6 +113,8 @@ function stateOf({ Id, Name, Image, State, Config }: ContainerAnswer): Container
     exitCode: State.ExitCode,
     pid: State.Pid,
     startedAt: Date.parse(State.StartedAt) || 0,
+    // The engine writes the year 1 for never.
+    finishedAt: Math.max(0, Date.parse(State.FinishedAt ?? "") || 0),
     labels: Config.Labels ?? {},
   };
 }
@@ -125,6 +129,7 @@ function listedState(container: ListedAnswer): ContainerState {
     exitCode: 0,
     pid: 0,
     startedAt: 0,
+    finishedAt: 0,
     labels: container.Labels ?? {},
   };
 }

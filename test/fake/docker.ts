@@ -164,6 +164,7 @@ export function container(name: string, more: Partial<ContainerState> = {}): Con
     exitCode: 0,
     pid: 0,
     startedAt: 0,
+    finishedAt: 0,
   };
   return { ...state, labels: {}, ...more };
 }

@@ -97,6 +97,7 @@ describe("an engine that answers", () => {
         exitCode: 0,
         pid: 0,
         startedAt: 0,
+        finishedAt: 0,
         labels: {},
       },
     ]);
@@ -175,6 +176,7 @@ describe("an engine that answers", () => {
       exitCode: 137,
       pid: 0,
       startedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+      finishedAt: 0,
       labels: { a: "b" },
     });
   });

@@ -27,6 +27,7 @@ async function scheduler(options: {
     exitCode: 0,
     pid: 1,
     startedAt: RENEWED + startedAfter * 1000,
+    finishedAt: 0,
     labels: {
       "io.kubernetes.container.name": "kube-scheduler",
       "io.kubernetes.pod.namespace": "kube-system",

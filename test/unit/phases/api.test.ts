@@ -77,7 +77,7 @@ describe("drain", () => {
     const container = (uid: string, type: string, running: boolean) => {
       const id = `${uid}-${type}`;
       const labels = { "io.kubernetes.pod.uid": uid, "io.kubernetes.docker.type": type };
-      const rest = { imageId: "", status: "", exitCode: 0, pid: 0, startedAt: 0 };
+      const rest = { imageId: "", status: "", exitCode: 0, pid: 0, startedAt: 0, finishedAt: 0 };
       w.machine.docker.containers.set(id, { id, name: id, running, labels, ...rest });
     };
     container("u1", "podsandbox", true);
