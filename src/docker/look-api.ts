@@ -29,7 +29,6 @@ interface ContainerAnswer {
     ExitCode: number;
     Pid: number;
     StartedAt: string;
-    FinishedAt?: string;
   };
   Config: { Labels: Record<string, string> | null };
 }

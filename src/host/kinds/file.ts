@@ -84,7 +84,10 @@ export const fileKind: Kind<FileWanted, FileFound> = {
     await writeAtomically(placeOf(machine, wanted.path), wanted.content, { mode: wanted.mode });
   },
   restore: restoreFound,
-  describe: (found, wanted) => ({ from: sketch(found), to: sketchWanted(wanted) }),
+  describe: (found, wanted) => ({
+    from: sketch(found),
+    to: [sketchWanted(wanted), ...linesChanged(found, wanted)].join(", "),
+  }),
 };
 
 /** Paths that must hold nothing. */
@@ -109,6 +112,27 @@ function sketch(found: FileFound): string {
 function sketchWanted(wanted: FileWanted): string {
   const content = Buffer.from(wanted.content);
   return wanted.secret ? `secret, ${octal(wanted.mode)}` : sketchContent(content, wanted.mode);
+}
+
+/** How much is different, as `+1 -1 lines`: nothing for secrets and for what is new. */
+function linesChanged(found: FileFound, wanted: FileWanted): string[] {
+  if (wanted.secret || found.type !== "file") return [];
+  const before = Buffer.from(found.base64, "base64").toString().split("\n");
+  const after = Buffer.from(wanted.content).toString().split("\n");
+  const added = surplus(after, before);
+  const removed = surplus(before, after);
+  return added + removed > 0 ? [`+${added} -${removed} lines`] : [];
+}
+
+/** How many lines of a text are not in another one, each as often as it stands there. */
+function surplus(of: readonly string[], over: readonly string[]): number {
+  const left = new Map<string, number>();
+  for (const line of over) left.set(line, (left.get(line) ?? 0) + 1);
+  return of.filter((line) => {
+    const count = left.get(line) ?? 0;
+    left.set(line, count - 1);
+    return count <= 0;
+  }).length;
 }
 
 function sketchContent(content: Buffer, mode: number): string {

@@ -194,6 +194,14 @@ test("a secret is not in the plan, other content is by size, mode and digest", a
   expect(kinds.file.describe(found, file).to).toBe(`3 B, 0600, sha256 ${sha256("new").slice(0, 12)}`);
 });
 
+test("a plan says how much of a file is different, and nothing of a secret", () => {
+  const found = { type: "file", mode: 0o600, uid: 0, gid: 0, base64: btoa("a\nb\nb\n") };
+  const wanted = { ...file, content: "a\nb\nc\nd\n" };
+  expect(kinds.file.describe(found, wanted).to).toEndWith(", +2 -1 lines");
+  expect(kinds.file.describe(found, { ...wanted, secret: true }).to).toBe("secret, 0600");
+  expect(kinds.file.describe(found, { ...wanted, content: "a\nb\nb\n" }).to).not.toContain("lines");
+});
+
 test("a kernel setting that is good enough stays as it is", () => {
   const wanted = { kind: "sysctl", name: "a", value: "10", atLeast: true };
   expect(["9", "10", "11"].map((value) => kinds.sysctl.same({ value }, wanted))).toEqual([false, true, true]);
