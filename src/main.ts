@@ -1,6 +1,6 @@
 import { readSync } from "node:fs";
 import { CommanderError } from "commander";
-import { AppError, ConfigError, ExitCode, messageOf, PreflightError, UsageError } from "./errors.ts";
+import { AppError, codeOf, ConfigError, ExitCode, messageOf, PreflightError, UsageError } from "./errors.ts";
 import type { Io } from "./cli/io.ts";
 import { buildProgram } from "./cli/program.ts";
 
@@ -29,6 +29,17 @@ function cancelOnSignals({ quiet }: { quiet: boolean }): AbortSignal {
   return controller.signal;
 }
 
+/** Who writes to a pipe that nobody reads any more, or to a full disk, is told so by an event. */
+function endWithOutput(): void {
+  process.stdout.on("error", (error) => {
+    // `nodelet status --watch | head -1` has what it wanted.
+    if (codeOf(error) !== "EPIPE") io.err(`error: Cannot write the result: ${messageOf(error)}\n`);
+    process.exit(ExitCode.failed);
+  });
+  // Progress that nobody sees is no reason to stop in the middle of a change.
+  process.stderr.on("error", () => {});
+}
+
 /** Shows an error as the operator can use it, and gives the exit code. Never a stack trace. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return reportUsage(error);
@@ -54,6 +65,7 @@ function reportUsage(error: CommanderError): number {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  endWithOutput();
   let code: number = ExitCode.ok;
   // The keys of the configuration cost more to load than all the rest of the command line.
   const needsFlags = argv.some((word) => word === "init" || word === "completion");
