@@ -26,12 +26,14 @@ export async function doTask(
   const first = from === undefined ? 0 : phases.findIndex(({ id }) => id === from);
   if (first === -1) throw new AppError(`Cannot ${task.do} from the phase "${from}": there is none`);
   const chain = phases.slice(first).filter(({ id }) => !alone.has(id));
-  if (task.do !== "start") {
-    const stopping = chain.filter(({ id, onlyFullStop }) => !onlyFullStop && id !== KEPT);
-    // What does not stop is started all the same: to stop halfway would leave less than there was.
-    await stopPhases(ctx, { phases: stopping, listen, force: true });
-  }
-  return await startPhases(ctx, { phases: chain, listen });
+  if (task.do === "start") return await startPhases(ctx, { phases: chain, listen });
+  const stopping = chain.filter(({ id, onlyFullStop }) => !onlyFullStop && id !== KEPT);
+  // What does not stop is started all the same: to stop halfway would leave less than there was.
+  await stopPhases(ctx, { phases: stopping, listen, force: true });
+  // Nobody knows how a phase without a check is. After a restart that was killed it may be stopped, and the chain would
+  // wait in vain for what it makes.
+  const unknown = phases.slice(0, first).filter(({ id, status }) => !status && !alone.has(id));
+  return await startPhases(ctx, { phases: [...unknown, ...chain], listen });
 }
 
 /** Goes on past a phase that does not stop, but a node where something still runs is not a stopped one. */

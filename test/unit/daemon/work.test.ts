@@ -4,13 +4,16 @@ import { doTask } from "../../../src/daemon/work.ts";
 import type { Phase } from "../../../src/runner/phase.ts";
 import { ctxWith, hearing, phase, reasonOf } from "../runner/help.ts";
 
+/** How a phase is that can be asked. */
+const status = async () => ({ state: "running" }) as const;
+
 /** As the phases of a node, in short: certificates, one that waits for all, two beside each other, the drain. */
 function node(more: Record<string, Partial<Phase>> = {}): Phase[] {
   return [
-    phase("020-gen-certs", { needs: [], ...more["certs"] }),
-    phase("055-etcd", { needs: ["020-gen-certs"], ...more["etcd"] }),
-    phase("080-kubelet", { needs: ["020-gen-certs"], ...more["kubelet"] }),
-    phase("090-proxy", { needs: ["080-kubelet"], ...more["proxy"] }),
+    phase("020-gen-certs", { needs: [], status, ...more["certs"] }),
+    phase("055-etcd", { needs: ["020-gen-certs"], status, ...more["etcd"] }),
+    phase("080-kubelet", { needs: ["020-gen-certs"], status, ...more["kubelet"] }),
+    phase("090-proxy", { needs: ["080-kubelet"], status, ...more["proxy"] }),
     phase("210-drain", { onlyFullStop: true }),
   ];
 }
@@ -43,6 +46,16 @@ describe("doTask()", () => {
       "stop 090-proxy",
       "stop 080-kubelet",
       "start 080-kubelet",
+      "start 090-proxy",
+      "start 210-drain",
+    ]);
+  });
+
+  test("restart: starts phases before the chain that nobody can ask", async () => {
+    const phases = [phase("010-unasked", { needs: [] }), ...node()];
+    expect((await begun({ do: "restart", from: "090-proxy" }, { phases })).steps).toEqual([
+      "stop 090-proxy",
+      "start 010-unasked",
       "start 090-proxy",
       "start 210-drain",
     ]);
