@@ -109,8 +109,15 @@ export async function readConfig(
   const { loadConfig, readConfigDir, readOverrideFile } = await import("../config/load.ts");
   const path = options.config ?? placeOf(machine, paths.configDir);
   const files = await readConfigDir(path, { mustExist: options.config !== undefined });
+  // What the daemon kept has the variables in it; those of the disk may be what it had to be kept for.
+  if (isApplied(machine, options.config)) return loadConfig({ files });
   const override = await readOverrideFile(placeOf(machine, paths.kubeOverride));
   return loadConfig({ files, flags: options.flags ?? {}, override });
+}
+
+/** True for the configuration that the daemon keeps for when that of the disk is not valid. */
+function isApplied(machine: Machine, config: string | undefined): boolean {
+  return config === placeOf(machine, paths.appliedConfig);
 }
 
 /** Opens a session: configuration, what the host is, the bundle, and the door to the machine. */
@@ -178,9 +185,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     }
   };
   const taken = allPhases.map(({ id }) => id);
-  const added = options.withoutSitePhases
-    ? []
-    : await discoverSitePhases({ host, config, taken, plan, signal });
+  const added =
+    options.withoutSitePhases || isApplied(machine, file)
+      ? []
+      : await discoverSitePhases({ host, config, taken, plan, signal });
   return {
     ctx,
     declaring,

@@ -34,13 +34,14 @@ export async function changeHeld(
 
 /**
  * The phases that are left alone: those that are held, and those that need one of them. A phase that names no needs
- * needs all before it.
+ * needs all before it; nothing needs a phase of the site.
  */
 export function leftAlone(phases: readonly Phase[], held: ReadonlySet<string>): Set<string> {
   const alone = new Set<string>();
+  const sites = new Set(phases.filter(({ site }) => site).map(({ id }) => id));
   for (const [at, phase] of phases.entries()) {
     const needs = phase.needs ?? phases.slice(0, at).map(({ id }) => id);
-    if (held.has(phase.id) || needs.some((id) => alone.has(id))) alone.add(phase.id);
+    if (held.has(phase.id) || needs.some((id) => alone.has(id) && !sites.has(id))) alone.add(phase.id);
   }
   return alone;
 }

@@ -31,6 +31,8 @@ export interface Phase {
   readonly roles: readonly ("master" | "worker")[];
   /** Ids of earlier phases: this one starts as soon as they are ready. All earlier ones, started, when absent. */
   readonly needs?: readonly string[];
+  /** Added by a site: what comes after it is started after it, but does not need it to run. */
+  readonly site?: boolean;
   /** Left out of a stop that does not go down to the first phase. */
   readonly onlyFullStop?: boolean;
   /** Brings the node to the wanted state; says "unchanged" when it was. */

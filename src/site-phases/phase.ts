@@ -50,6 +50,7 @@ export function sitePhase(script: SiteScript, plan: PlannedChange[]): Phase {
   return {
     id: script.id,
     title: script.title,
+    site: true,
     roles: ["master", "worker"],
     start: (ctx) => operate(ctx, "start"),
     stop: (ctx) => operate(ctx, "stop"),

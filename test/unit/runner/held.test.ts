@@ -85,4 +85,14 @@ describe("leftAlone()", () => {
     expect(alone(phases, "a")).toEqual(["a", "b", "c"]);
     expect(alone(phases, "b")).toEqual(["b", "c"]);
   });
+
+  test("nothing needs a phase of the site, which needs all that it names", () => {
+    const phases = [
+      phase("a", { needs: [] }),
+      phase("s", { needs: ["a"], site: true }),
+      phase("b", { needs: ["a", "s"] }),
+    ];
+    expect(alone(phases, "s")).toEqual(["s"]);
+    expect(alone(phases, "a")).toEqual(["a", "s", "b"]);
+  });
 });
