@@ -10,6 +10,8 @@ import type { paths } from "./paths.ts";
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds of a clock that never jumps. */
+  monotonic(): number;
   /** Resolves after the time, or at once when the signal fires. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -39,6 +41,7 @@ export interface Ctx {
 /** The clock on the wall. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   async sleep(ms, signal) {
     if (signal?.aborted) return;
     await new Promise<void>((resolve) => {

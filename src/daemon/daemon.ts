@@ -1,10 +1,11 @@
 import type { Clock } from "../ctx.ts";
 import { messageOf } from "../errors.ts";
 import { lockHolder } from "../host/lock.ts";
+import { placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
 import type { OpenNode } from "./desired.ts";
 import { afterTask, judge, type Memory, NO_MEMORY, type Task } from "./judge.ts";
-import { Observer, type ObserverParts } from "./observe.ts";
+import { type Observation, Observer, type ObserverParts } from "./observe.ts";
 import type { Pass } from "./pass.ts";
 import { supervise } from "./supervise.ts";
 import { reasonFor, tell } from "./tell.ts";
@@ -36,8 +37,8 @@ const SECOND_LOOK_MS = 2_000;
 /** At least this long between what rings and the look, so that what rings together is looked at once, in milliseconds. */
 const GATHER_MS = 50;
 
-/** Without any valid configuration there is nothing to do but to wait for one, in milliseconds. */
-const NO_NODE_MS = 60_000;
+/** Without any valid configuration there is nothing to do but to ask for one again, in milliseconds. */
+const NO_NODE_MS = 5_000;
 
 /**
  * The reconcile loop: looks at the node, judges what it sees, and has a worker bring the node to what is declared. It sleeps
@@ -93,8 +94,8 @@ export class Daemon {
 
   /** One turn of the loop. @returns how long to sleep at most, in milliseconds */
   async #turn(): Promise<number> {
-    const { desired, report } = this.#parts;
-    if (lockHolder(paths.lock) !== undefined) return LOCKED_POLL_MS;
+    const { desired, report, signal } = this.#parts;
+    if (this.#isLocked()) return LOCKED_POLL_MS;
     await this.#refresh();
     const { node } = desired;
     if (!node) {
@@ -103,8 +104,16 @@ export class Daemon {
       return NO_NODE_MS;
     }
     const { config } = node.ctx;
-    if (config.kubeServiceState !== "false") this.#stopped = false;
+    if (config.kubeServiceState !== "false") {
+      // What a stop did not put back, a start may.
+      if (this.#stopped) this.#observer.forget();
+      this.#stopped = false;
+    }
     const seen = await this.#observer.look(node, this.#stopped);
+    // A look that the end has cut short, or that saw the work of somebody else halfway, says nothing of the node.
+    if (signal.aborted) return 0;
+    if (this.#isLocked()) return LOCKED_POLL_MS;
+    const { attempts } = this.#memory;
     const judgement = judge(this.#memory, seen, {
       fullRetryCount: config.fullRetryCount,
       toleranceMs: config.statusThresholdSeconds * 1000,
@@ -112,11 +121,12 @@ export class Daemon {
     const { memory, task } = judgement;
     this.#memory = memory;
     const configValid = desired.problems.length === 0;
-    this.#wrong = tell(report, { node, seen, memory, configValid, before: this.#wrong });
+    const tolerating = !task && memory.attempts === 0;
+    this.#wrong = tell(report, { node, seen, memory, tolerating, configValid, before: this.#wrong });
     if (task) this.#task = reasonFor(task, { seen, attempts: memory.attempts });
     if (task) report.event(this.#task);
     await report.write();
-    if (task) return await this.#do(node, task);
+    if (task) return await this.#do(node, { task, seen, attempts });
     const usual = config.loopInterval * 1000;
     return Math.min(judgement.lookAgainIn ?? usual, this.#second ? SECOND_LOOK_MS : usual);
   }
@@ -131,9 +141,14 @@ export class Daemon {
     return news.length > 0;
   }
 
-  /** Has the worker do a task. @returns how long to sleep before the next look */
-  async #do(node: OpenNode, task: Task): Promise<number> {
-    const { report, work, desired, monotonic, random, wake, signal } = this.#parts;
+  #isLocked(): boolean {
+    return lockHolder(placeOf(this.#parts.machine, paths.lock)) !== undefined;
+  }
+
+  /** Has the worker do a task. @param judged with the attempts before it @returns how long to sleep before the next look */
+  async #do(node: OpenNode, judged: { task: Task; seen: Observation; attempts: number }): Promise<number> {
+    const { task, seen, attempts } = judged;
+    const { report, work, desired, monotonic, random, wake, clock, signal } = this.#parts;
     const begun = monotonic();
     const config = desired.workerConfig;
     const result = await supervise({
@@ -153,7 +168,10 @@ export class Daemon {
         if (await this.#refresh()) return { failing: undefined, obsolete: "the configuration is new" };
         return { failing: (await this.#observer.look(node, this.#stopped)).failing[0] };
       },
-      sleep: (ms, end) => wake.sleep(ms, AbortSignal.any([signal, end])),
+      sleep: async (ms, end) => {
+        const either = AbortSignal.any([signal, end]);
+        if ((await wake.sleep(ms, either)).length > 0) await clock.sleep(GATHER_MS, either);
+      },
       monotonic,
       signal,
     });
@@ -166,7 +184,9 @@ export class Daemon {
     }
     if (result.outcome === "locked" || result.outcome === "interrupted") {
       // Somebody else is at work; that was no attempt.
-      this.#memory = { ...this.#memory, attempts: Math.max(0, this.#memory.attempts - 1) };
+      this.#memory = { ...this.#memory, attempts };
+      report.set({ pf9_kube_start_attempt: attempts });
+      await report.write();
       return LOCKED_POLL_MS;
     }
     const ok = result.outcome === "ok";
@@ -175,20 +195,22 @@ export class Daemon {
     const what =
       result.changed.length > 0 ? `changed ${result.changed.join(", ")}` : "nothing had to be changed";
     report.event(ok ? `done ${took}: ${what}` : `failed ${took}: ${result.problem}`);
-    if (ok) await this.#settle(task);
+    if (ok) await this.#settle(task, seen);
     return 0;
   }
 
   /** After a task that succeeded: what follows from everything being stopped, or started. */
-  async #settle(task: Task): Promise<void> {
+  async #settle(task: Task, seen: Observation): Promise<void> {
     const { desired, report } = this.#parts;
     if (task.do === "stop") {
       this.#stopped = true;
       this.#memory = NO_MEMORY;
+      // A stop puts nothing back: what differs now is told, and does not stop the node again.
+      for (const words of await this.#observer.accept()) report.event(words);
       return;
     }
     if ("from" in task) return;
     await desired.putInForce().catch((error: unknown) => report.event(messageOf(error)));
-    for (const words of await this.#observer.accept()) report.event(words);
+    for (const words of await this.#observer.accept(seen.drift)) report.event(words);
   }
 }

@@ -83,13 +83,24 @@ export class Observer {
     };
   }
 
-  /** After everything was started: what still differs is not ours to put back. @returns what that is, in words */
-  async accept(): Promise<string[]> {
+  /**
+   * After everything was started: what still differs is not ours to put back.
+   *
+   * @param before the drift that was to be put back; what came since is looked at anew. Any, when not given
+   * @returns what is left, in words
+   */
+  async accept(before?: readonly Drift[]): Promise<string[]> {
     const { machine } = this.#parts;
+    const known = before && new Set(before.map(keyOf));
     const left = await findDrift(machine, readDeclared(placeOf(machine, paths.declared)));
-    const fresh = left.map(keyOf).filter((key) => !this.#accepted.has(key));
+    const fresh = left.map(keyOf).filter((key) => !this.#accepted.has(key) && (known?.has(key) ?? true));
     for (const key of fresh) this.#accepted.add(key);
     return fresh.map((key) => `left as it is, since no phase puts it back: ${key}`);
+  }
+
+  /** Takes nothing for granted any more: all drift is new. */
+  forget(): void {
+    this.#accepted.clear();
   }
 
   #newDrift(drift: readonly Drift[]): Drift[] {

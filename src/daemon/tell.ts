@@ -8,6 +8,8 @@ export interface Told {
   node: OpenNode;
   seen: Observation;
   memory: Memory;
+  /** No check has failed for long enough to count. */
+  tolerating: boolean;
   /** The configuration of the disk is the one that is used. */
   configValid: boolean;
   /** What was told of the checks before, from the last call. */
@@ -15,19 +17,22 @@ export interface Told {
 }
 
 /** Puts into the document what was seen, and tells of what is new. @returns what is wrong now, in words; empty when nothing is */
-export function tell(report: Report, { node, seen, memory, configValid, before }: Told): string {
+export function tell(report: Report, { node, seen, memory, tolerating, configValid, before }: Told): string {
   const { first, alone } = seen;
   const wantsRun = seen.desired !== "false";
   report.checked(wantsRun ? first?.title : undefined, seen.now);
   const wrong = first && wantsRun ? `${first.title}: ${first.message}` : "";
   if (wrong && wrong !== before) report.event(`check failed: ${wrong}`);
   if (!wrong && before) report.event("all checks are good again");
-  const settled = wantsRun ? first === undefined && !memory.taskFailed : seen.stopped;
+  // A check that fails for less than the tolerance does not count yet.
+  const tolerated = first !== undefined && seen.desired === "true" && tolerating;
+  const good = first === undefined || tolerated;
+  const settled = wantsRun ? good && !memory.taskFailed : seen.stopped;
   const last = report.health.pf9_kube_node_state;
   const state = seen.desired === "ignore" ? last : nodeState(memory.attempts, settled);
   if (state !== last) report.event(`node is ${state}`);
   report.set({
-    pf9_kube_service_state: wantsRun && first === undefined && alone.size === 0 ? "true" : "false",
+    pf9_kube_service_state: wantsRun && good && alone.size === 0 ? "true" : "false",
     pf9_kube_node_state: state,
     pf9_kube_start_attempt: memory.attempts,
     pf9_cluster_id: node.ctx.node.clusterId,

@@ -1,4 +1,4 @@
-import { existsSync, type FSWatcher, watch } from "node:fs";
+import { type FSWatcher, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { watchContainers } from "../docker/events.ts";
 import { type DeclaredThings, watchedPlaces } from "../host/declared.ts";
@@ -9,12 +9,12 @@ import type { Wake } from "./wake.ts";
 
 /**
  * Files and directories under watch. Inotify tells of a change within milliseconds; what it misses, such as a directory that
- * was removed and made again, the next look finds.
+ * was removed and made again, the next look finds, and watches again.
  */
 export class FileWatch implements Disposable {
   readonly #wake: Wake;
   readonly #machine: Machine;
-  readonly #watchers = new Map<string, { watcher: FSWatcher; names: Set<string> }>();
+  readonly #watchers = new Map<string, { watcher: FSWatcher; names: Set<string>; ino: number | undefined }>();
 
   constructor(machine: Machine, wake: Wake) {
     this.#machine = machine;
@@ -27,8 +27,9 @@ export class FileWatch implements Disposable {
    * @param places names in each directory that matter; an empty set means all
    */
   follow(places: ReadonlyMap<string, Set<string>>): void {
-    for (const [dir, { watcher }] of this.#watchers) {
-      if (places.has(dir) && existsSync(placeOf(this.#machine, dir))) continue;
+    for (const [dir, { watcher, ino }] of this.#watchers) {
+      // One that was removed and made again is another.
+      if (places.has(dir) && ino !== undefined && this.#inode(dir) === ino) continue;
       watcher.close();
       this.#watchers.delete(dir);
     }
@@ -41,7 +42,8 @@ export class FileWatch implements Disposable {
 
   #add(dir: string, names: Set<string>): void {
     try {
-      const entry = { names, watcher: watch(placeOf(this.#machine, dir)) };
+      const ino = this.#inode(dir);
+      const entry = { names, ino, watcher: watch(placeOf(this.#machine, dir)) };
       entry.watcher.on("change", (_type, name) => {
         const text = String(name);
         // Our own writing goes through files that have another name until they are complete.
@@ -55,6 +57,14 @@ export class FileWatch implements Disposable {
       this.#watchers.set(dir, entry);
     } catch {
       // Not there yet: asked for again with the next look.
+    }
+  }
+
+  #inode(dir: string): number | undefined {
+    try {
+      return statSync(placeOf(this.#machine, dir)).ino;
+    } catch {
+      return undefined;
     }
   }
 

@@ -47,17 +47,22 @@ export async function takeLockFrom(
     try {
       return takeLock(path, command);
     } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
       const holder = lockHolder(path);
       const gone = holder === undefined;
-      const pid = Number(/^pid (\d+), /.exec(holder ?? "")?.[1]);
+      const pid = pidOf(holder ?? "");
       const yields = gone || (holder.includes(`"${yielding}"`) && pid > 1);
-      if (!(error instanceof LockedError) || !yields || performance.now() > end) throw error;
+      if (!yields || performance.now() > end) throw error;
       // Once: a second signal would end it in the middle.
       if (!gone && !asked.has(pid)) endAtSafePoint(pid);
       asked.add(pid);
       await Bun.sleep(50);
     }
   }
+}
+
+function pidOf(holder: string): number {
+  return Number(/^pid (\d+), /.exec(holder)?.[1]);
 }
 
 function endAtSafePoint(pid: number): void {
@@ -78,16 +83,20 @@ function openLockFile(path: string): number {
 }
 
 /**
- * Who holds the lock of this host, or undefined when nobody does. Only looks: trying to take it would refuse a command
- * that starts at the same moment.
+ * Who holds the lock of this host, or undefined when nobody does, or has it for so short a time that nothing is written yet.
+ * Only looks: trying to take it would refuse a command that starts at the same moment.
  */
 export function lockHolder(path: string): string | undefined {
   try {
     const { ino } = statSync(path);
-    const held = readFileSync("/proc/locks", "utf8")
-      .split("\n")
-      .some((line) => / FLOCK /.test(line) && line.split(/\s+/)[5]?.endsWith(`:${ino}`));
-    return held ? readFileSync(path, "utf8").trim() || "unknown" : undefined;
+    const locks = readFileSync("/proc/locks", "utf8").split("\n");
+    const holders = locks
+      .map((line) => line.split(/\s+/))
+      .filter(([, type, , , , file]) => type === "FLOCK" && file?.endsWith(`:${ino}`))
+      .map(([, , , , pid]) => Number(pid));
+    const text = readFileSync(path, "utf8").trim();
+    // A file of another file system may have the same number, and what an ended holder has written stays.
+    return holders.includes(pidOf(text)) ? text : undefined;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;

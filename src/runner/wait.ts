@@ -26,13 +26,13 @@ export interface WaitOptions {
  */
 export async function until<T>(poll: () => Promise<Poll<T>>, options: WaitOptions): Promise<T> {
   const { clock, signal } = options;
-  const end = clock.now() + options.timeoutMs;
+  const end = clock.monotonic() + options.timeoutMs;
   for (;;) {
     if (signal.aborted) throw interrupted(options.action);
     const found = await poll();
     if ("value" in found) return found.value;
     options.say?.(found.missing);
-    if (clock.now() >= end) {
+    if (clock.monotonic() >= end) {
       throw new AppError(
         `Cannot ${options.action} within ${options.timeoutMs / 1000} s: ${found.missing}`,
         options.hint ? { hint: options.hint } : {},

@@ -15,6 +15,7 @@ export function fakeClock(start = 0): FakeClock {
     sleeps: [],
     onSleep: undefined,
     now: () => now,
+    monotonic: () => now,
     async sleep(ms, signal) {
       clock.sleeps.push(ms);
       if (!signal?.aborted) now += ms;

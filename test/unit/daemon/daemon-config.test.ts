@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { rm } from "node:fs/promises";
-import { boom, nodeOf, trio } from "./help.ts";
+import { chmod, rm } from "node:fs/promises";
+import { boom, filePhase, nodeOf, trio } from "./help.ts";
 
 describe("the configuration", () => {
   test("that changed is brought about once", async () => {
@@ -32,6 +32,18 @@ describe("the configuration", () => {
     await d.turns(1);
     expect(t.health()?.last_failed_task).toBe("");
     expect(t.events()).toContain("configuration is valid again");
+  });
+
+  test("that was never valid is asked for again soon", async () => {
+    await using t = await nodeOf(trio());
+    await t.up();
+    t.fake.problem = "there is no default route";
+    await using d = await t.start();
+    expect(t.health()?.pf9_kube_node_state).toBe("failed");
+    expect(d.wake.sleeps.at(-1)).toBeLessThanOrEqual(10_000);
+    t.fake.problem = "";
+    await d.turns(1);
+    expect(t.health()?.pf9_kube_node_state).toBe("ok");
   });
 
   test("ignore: whatever happens, nothing is done", async () => {
@@ -67,6 +79,20 @@ describe("the configuration", () => {
     await t.configure("run");
     await d.turns(2);
     expect(await t.root.read("/etc/055-b")).toBe("055-b");
+  });
+
+  test("false: drift that a stop does not put back does not stop the node for ever", async () => {
+    const keep = filePhase("010-kept", { needs: [], stop: async () => "unchanged" });
+    await using t = await nodeOf([keep, ...trio()], { kubeServiceState: "false" });
+    await t.up();
+    await using d = await t.start();
+    await chmod(t.root.place("/etc/010-kept"), 0o644);
+    await d.turns(6, 60_000);
+    expect(t.tasks.length).toBeLessThanOrEqual(2);
+    t.flags["kubeServiceState"] = "true";
+    await t.configure("run");
+    await d.turns(3);
+    expect(await t.root.mode("/etc/010-kept")).toBe(0o600);
   });
 
   test("false: a stop that fails is tried again after a pause, and the node is not called stopped", async () => {

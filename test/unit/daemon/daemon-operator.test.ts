@@ -1,9 +1,49 @@
 import { describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
+import { takeLock } from "../../../src/host/lock.ts";
 import { paths } from "../../../src/paths.ts";
-import { nodeOf, trio } from "./help.ts";
+import { filePhase, nodeOf, trio } from "./help.ts";
 
 describe("an operator's work", () => {
+  test("is waited for: nothing is looked at or done while the lock is held", async () => {
+    await using t = await nodeOf(trio());
+    await t.up();
+    await rm(t.root.place("/etc/055-b"));
+    const lock = takeLock(t.root.place(paths.lock), "nodelet phases stop");
+    await using d = await t.start();
+    await d.turns(3);
+    expect([t.tasks, t.health(), d.wake.sleeps]).toEqual([[], undefined, [250, 250, 250, 250]]);
+    lock[Symbol.dispose]();
+    await d.turns(1);
+    expect(t.tasks).toHaveLength(1);
+  });
+
+  test("that began during a look is not judged", async () => {
+    let lock: Disposable | undefined;
+    const phases = trio();
+    const slow = filePhase("055-b", {
+      needs: ["020-a"],
+      status: async () => {
+        lock ??= takeLock(t.root.place(paths.lock), "nodelet phases stop");
+        return { state: "stopped", message: "on its way down" };
+      },
+    });
+    await using t = await nodeOf([phases[0]!, slow, phases[2]!]);
+    await using d = await t.start();
+    expect([t.tasks, t.events(), d.wake.sleeps]).toEqual([[], [], [250]]);
+    lock?.[Symbol.dispose]();
+  });
+
+  test.each(["locked", "interrupted"] as const)("a task that is %s was no attempt", async (outcome) => {
+    await using t = await nodeOf(trio());
+    t.fake.work = async () => ({ outcome, changed: [], problem: "" });
+    await using d = await t.start();
+    await d.turns(3);
+    expect(t.tasks.map((task) => task.do)).toEqual(["start", "start", "start", "start"]);
+    expect(t.health()?.pf9_kube_start_attempt).toBe(0);
+    expect(d.daemon.tasks).toEqual({ ok: 0, failed: 0 });
+  });
+
   test("what is stopped by hand stays stopped, also over a new daemon, until it is started", async () => {
     await using t = await nodeOf(trio());
     await t.up();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmod, rm } from "node:fs/promises";
 import { paths } from "../../../src/paths.ts";
-import { boom, nodeOf, trio } from "./help.ts";
+import { boom, filePhase, nodeOf, trio } from "./help.ts";
 
 describe("a healthy node", () => {
   test("without a status file is taken as it is, and no task is done", async () => {
@@ -94,6 +94,23 @@ describe("a phase that fails", () => {
     }
     expect(t.tasks.map((task) => task.do)).toEqual(["start", "restart", "restart"]);
   });
+
+  test("within the tolerance is told, but changes nothing", async () => {
+    await using t = await nodeOf(trio(), { statusThresholdSeconds: 30 });
+    await t.up();
+    await using d = await t.start();
+    await rm(t.root.place("/etc/020-a"));
+    await d.turns(1);
+    await d.turns(1, 29_000);
+    expect(t.tasks).toEqual([]);
+    expect(t.health()).toMatchObject({
+      pf9_kube_node_state: "ok",
+      pf9_kube_service_state: "true",
+      last_failed_status_check: "Title of 020-a",
+    });
+    await d.turns(1, 1000);
+    expect(t.tasks).toHaveLength(1);
+  });
 });
 
 describe("drift", () => {
@@ -130,9 +147,44 @@ describe("drift", () => {
     await d.turns(2);
     expect(await t.root.mode("/etc/055-b")).toBe(0o600);
   });
+
+  test("that comes just as other drift was put back is not taken for what no phase puts back", async () => {
+    await using t = await nodeOf(trio());
+    await t.up();
+    await using d = await t.start();
+    t.fake.work = async (_, go) => {
+      const result = await go();
+      if (t.tasks.length === 1) await chmod(t.root.place("/etc/090-c"), 0o644);
+      return result;
+    };
+    await chmod(t.root.place("/etc/055-b"), 0o644);
+    await d.turns(3);
+    expect(await t.root.mode("/etc/090-c")).toBe(0o600);
+    expect(t.tasks).toHaveLength(2);
+  });
 });
 
 describe("the daemon itself", () => {
+  test("judges nothing that it saw while it was told to end", async () => {
+    const { promise: looked, resolve: looking } = Promise.withResolvers<void>();
+    const held = filePhase("020-a", {
+      needs: [],
+      status: (ctx) => {
+        looking();
+        return new Promise((_, reject) => {
+          ctx.signal.addEventListener("abort", () => reject(new Error("cancelled")));
+        });
+      },
+    });
+    await using t = await nodeOf([held]);
+    const ending = t.start();
+    await looked;
+    t.abort();
+    t.fake.end?.();
+    await using _ = await ending;
+    expect([t.tasks, t.events()]).toEqual([[], []]);
+  });
+
   test("goes on after a task that throws, and after a place of its own that is broken", async () => {
     await using t = await nodeOf(trio());
     await rm(t.root.place("/var/opt/pf9"), { recursive: true });

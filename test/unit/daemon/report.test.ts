@@ -4,6 +4,7 @@ import { readEvents } from "../../../src/daemon/events.ts";
 import { readHealth } from "../../../src/daemon/health.ts";
 import { Report } from "../../../src/daemon/report.ts";
 import { paths } from "../../../src/paths.ts";
+import { fakeClock } from "../../fake/clock.ts";
 import { fakeMachine } from "../../fake/machine.ts";
 import { tmpRoot } from "../../fake/root.ts";
 import { phase } from "../runner/help.ts";
@@ -22,7 +23,7 @@ async function setUp() {
     info: (text: string) => void infos.push(text),
     warn: (text: string) => void warnings.push(text),
   };
-  const make = () => new Report(machine, { log, clock: { now: () => wall.now, sleep: async () => {} } });
+  const make = () => new Report(machine, { log, clock: { ...fakeClock(), now: () => wall.now } });
   return {
     root,
     wall,

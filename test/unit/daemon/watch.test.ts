@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { Wake } from "../../../src/daemon/wake.ts";
 import { FileWatch } from "../../../src/daemon/watch.ts";
 import { fakeMachine } from "../../fake/machine.ts";
@@ -51,6 +51,18 @@ describe("FileWatch", () => {
     t.watch.follow(places);
     await t.root.write("/etc/later/b", "x");
     expect(await t.rung()).toEqual(["file /etc/later/b"]);
+  });
+
+  test("a directory that was made again is watched again", async () => {
+    await using t = await setUp();
+    const places = new Map([["/etc/a", new Set(["b"])]]);
+    t.watch.follow(places);
+    await mkdir(t.root.place("/etc/new"));
+    await rename(t.root.place("/etc/a"), t.root.place("/etc/old"));
+    await rename(t.root.place("/etc/new"), t.root.place("/etc/a"));
+    t.watch.follow(places);
+    await t.root.write("/etc/a/b", "x");
+    expect(await t.rung()).toEqual(["file /etc/a/b"]);
   });
 });
 

@@ -85,11 +85,19 @@ describe("a lock that its holder gives way with", () => {
     }
   });
 
+  test("the words of an ended holder are not those of one that has not written yet", async () => {
+    await using root = await tmpRoot();
+    const path = root.place("lock");
+    using _lock = takeLock(path, "nodelet init");
+    await root.write("lock", `pid ${process.ppid}, "${WORKER}", since 2024\n`);
+    expect(lockHolder(path)).toBeUndefined();
+  });
+
   test("a place that cannot be written is named", async () => {
     await using root = await tmpRoot();
     await root.write("/run", "a file");
     const taking = takeLockFrom(WORKER, { path: root.place("run/lock"), command: "x" });
-    await expect(taking).rejects.toThrow();
+    await expect(taking).rejects.toThrow(`Cannot open the lock "${root.place("run/lock")}": `);
   });
 
   test("another process that tries in vain leaves the holder's words alone", async () => {

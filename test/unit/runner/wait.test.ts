@@ -29,6 +29,17 @@ describe("until()", () => {
     expect(options.clock.sleeps.at(-1)).toBe(500);
   });
 
+  test.each([
+    ["two days on", 2 * 24 * 3_600_000],
+    ["one hour back", -3_600_000],
+  ])("keeps its deadline when the wall clock jumps %s", async (_, jump) => {
+    const options = common();
+    const { clock } = options;
+    const jumping = { ...clock, now: () => clock.now() + (clock.sleeps.length > 2 ? jump : 0) };
+    await reasonOf(until(async () => ({ missing: "it" }), { ...options, clock: jumping }));
+    expect(clock.sleeps).toHaveLength(10);
+  });
+
   test("ends at its deadline with what was missing last, and the way out", async () => {
     const options = common();
     const work = until(async () => ({ missing: `at ${options.clock.now()}` }), {
