@@ -18,8 +18,11 @@ import { namesOf } from "./names.ts";
 const DAY = 86_400_000;
 const LEAF_DAYS = 365;
 const CA_DAYS = 3650;
-/** Clocks of nodes differ; a certificate must be good at once on one that is behind. */
-const BACKDATE = 5 * 60_000;
+/**
+ * Clocks of nodes differ, and one that was kept in local time goes back by up to 14 hours when it is put right: that must
+ * not make a new authority, which is never replaced, one that is not yet valid.
+ */
+const BACKDATE = DAY;
 
 /** An authority that can sign. */
 export interface CaPair {

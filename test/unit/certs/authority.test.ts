@@ -78,9 +78,15 @@ describe("ensurePki() never replaces an authority", () => {
       `Cannot use the certificate authority "${DIR}/ca.crt": it expired on 2036-05-29T12:00:00.000Z; ` +
         "expected an authority that is in force",
     );
-    expect((await refusal(node.ensure({ now: new Date(ISSUED.getTime() - DAY) }))).message).toContain(
-      "it is not valid before 2026-06-01T11:55:00.000Z",
+    expect((await refusal(node.ensure({ now: new Date(ISSUED.getTime() - DAY - 1) }))).message).toContain(
+      "it is not valid before 2026-05-31T12:00:00.000Z",
     );
+  });
+
+  test("takes it, and all that it issued, on a clock that was put right from local time", async () => {
+    await using node = await pkiRoot(issued);
+    const back = new Date(ISSUED.getTime() - 14 * 3_600_000);
+    expect(await node.ensure({ now: back })).toMatchObject({ outcome: "unchanged", issued: [] });
   });
 
   test("refuses a key of another type than RSA", async () => {

@@ -61,7 +61,7 @@ describe("issued certificates", () => {
       constraints: "CA:FALSE",
       extended: "TLS Web Server Authentication",
       subject: "Subject: CN = kube-apiserver",
-      from: "Not Before: Jun  1 11:55:00 2026 GMT",
+      from: "Not Before: May 31 12:00:00 2026 GMT",
       to: "Not After : Jun  1 12:00:00 2027 GMT",
       algorithms: 2,
     });

@@ -21,7 +21,7 @@ describe("listCertificates()", () => {
       path: `${DIR}/kubelet-server.crt`,
       subject: "O=system:nodes, CN=system:node:node-a",
       issuer: "CN=kubernetes-ca",
-      notBefore: new Date("2026-06-01T11:55:00Z"),
+      notBefore: new Date("2026-05-31T12:00:00Z"),
       notAfter: new Date("2027-06-01T12:00:00Z"),
       daysLeft: 365,
       names: ["DNS:node-a", "IP:10.0.0.1"],
