@@ -24,6 +24,9 @@ import { VERSION } from "./version.ts";
 /** systemd ends a daemon that says nothing for a minute; it says so three times as often, in milliseconds. */
 const WATCHDOG_MS = 20_000;
 
+/** A look has a deadline for everything that it does; one that takes longer will never end, in milliseconds. */
+const STUCK_MS = 180_000;
+
 /** What `nodelet daemon` is called with. */
 export interface DaemonCall {
   options: GlobalOptions;
@@ -95,7 +98,9 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
   });
   const notify = systemdNotifier(env.notifySocket);
   notify("READY=1");
-  const ping = setInterval(() => notify("WATCHDOG=1"), WATCHDOG_MS);
+  const ping = setInterval(() => {
+    if (loop.stuckMs < STUCK_MS) notify("WATCHDOG=1");
+  }, WATCHDOG_MS);
   report.event(`nodelet ${VERSION} keeps this node`);
   try {
     await Promise.all([loop.run(), followDocker(wake, { socket: DOCKER_SOCKET, signal })]);

@@ -40,6 +40,8 @@ const GATHER_MS = 50;
 /** Without any valid configuration there is nothing to do but to ask for one again, in milliseconds. */
 const NO_NODE_MS = 5_000;
 
+const NEW_CONFIGURATION = "the configuration is new";
+
 /**
  * The reconcile loop: looks at the node, judges what it sees, and has a worker bring the node to what is declared. It sleeps
  * until something happens, and looks at least once in every interval.
@@ -52,6 +54,7 @@ export class Daemon {
   #task = "";
   #wrong = "";
   #second = false;
+  #progressAt: number | undefined;
   /** All phases were stopped because the configuration wants it. */
   #stopped = false;
 
@@ -77,15 +80,22 @@ export class Daemon {
     return this.#tasks;
   }
 
+  /** Since when nothing has moved in a turn, in milliseconds; 0 while it sleeps. */
+  get stuckMs(): number {
+    return this.#progressAt === undefined ? 0 : this.#parts.monotonic() - this.#progressAt;
+  }
+
   /** Runs until the signal fires; a task that is under way is brought to a safe point first. */
   async run(): Promise<void> {
-    const { wake, signal, report, clock, files } = this.#parts;
+    const { wake, signal, report, clock, files, monotonic } = this.#parts;
     while (!signal.aborted) {
+      this.#progressAt = monotonic();
       const sleepMs = await this.#turn().catch((error: unknown) => {
         // Nothing that is met on the way may end the watch over the node.
         report.event(messageOf(error));
         return AFTER_ERROR_MS;
       });
+      this.#progressAt = undefined;
       this.#second = (await wake.sleep(sleepMs, signal)).length > 0;
       if (this.#second) await clock.sleep(GATHER_MS, signal);
     }
@@ -165,7 +175,8 @@ export class Daemon {
           },
         }),
       look: async () => {
-        if (await this.#refresh()) return { failing: undefined, obsolete: "the configuration is new" };
+        this.#progressAt = monotonic();
+        if (await this.#refresh()) return { failing: undefined, obsolete: NEW_CONFIGURATION };
         return { failing: (await this.#observer.look(node, this.#stopped)).failing[0] };
       },
       sleep: async (ms, end) => {
@@ -180,6 +191,8 @@ export class Daemon {
     const took = `after ${((monotonic() - begun) / 1000).toFixed(1)} s`;
     if (result.overtaken !== undefined) {
       report.event(`called back ${took}: ${result.overtaken}`);
+      // What nobody wants any more was no attempt.
+      if (result.overtaken === NEW_CONFIGURATION) this.#memory = { ...this.#memory, attempts };
       return 0;
     }
     if (result.outcome === "locked" || result.outcome === "interrupted") {

@@ -31,6 +31,9 @@ const SOURCES = [
   ...["ca.crt", "admin.crt", "admin.key"].map((name) => `${paths.certs}/${name}`),
 ];
 
+/** A file that is written to all the time is read at last. */
+const SETTLE_LOOKS = 20;
+
 /**
  * What this node is declared to be. The configuration of the disk, as long as it is valid; else the last one that was, which
  * is kept beside the state, so that neither a slip of the operator nor a reboot after it stops a node.
@@ -39,6 +42,7 @@ export class Desired {
   readonly #machine: Machine;
   readonly #open: OpenNodeWith;
   readonly #version: string;
+  readonly #settleMs: number;
   #signature = "";
   #node: OpenNode | undefined;
   #problems: readonly string[] = [];
@@ -46,10 +50,12 @@ export class Desired {
   /** What was to be kept, also where a full disk does not let it. */
   #kept: string | undefined;
 
-  constructor(machine: Machine, options: { open: OpenNodeWith; version: string }) {
+  /** @param options `settleMs`: how long files must hold still before they are read again */
+  constructor(machine: Machine, options: { open: OpenNodeWith; version: string; settleMs?: number }) {
     this.#machine = machine;
     this.#open = options.open;
     this.#version = options.version;
+    this.#settleMs = options.settleMs ?? 250;
   }
 
   /** The node; undefined while no valid configuration was ever seen. */
@@ -74,7 +80,7 @@ export class Desired {
 
   /** Reads again what has changed on the disk. @returns what is new, in words; empty when nothing is. Never rejects */
   async refresh(): Promise<string[]> {
-    const signature = SOURCES.map((path) => signatureOf(placeOf(this.#machine, path))).join("\n");
+    const signature = await this.#settled();
     // What is wrong may be mended elsewhere: a disk that was not mounted yet, a network that came late.
     if (signature === this.#signature && this.#problems.length === 0) return [];
     this.#signature = signature;
@@ -96,6 +102,26 @@ export class Desired {
     // The first that is seen: the phases were started with it, or their checks will tell. What comes next is a change of it.
     if (this.#applied() === undefined) await this.putInForce().catch(() => {});
     return [...words, ...changes];
+  }
+
+  /**
+   * The signature of all that is read, once it holds still: an editor that writes in place leaves half a file for a moment, and
+   * half a file may be valid.
+   */
+  async #settled(): Promise<string> {
+    let signature = this.#read();
+    if (this.#signature === "") return signature;
+    for (let left = SETTLE_LOOKS; signature !== this.#signature && left > 0; left--) {
+      await Bun.sleep(this.#settleMs);
+      const next = this.#read();
+      if (next === signature) break;
+      signature = next;
+    }
+    return signature;
+  }
+
+  #read(): string {
+    return SOURCES.map((path) => signatureOf(placeOf(this.#machine, path))).join("\n");
   }
 
   /**

@@ -73,7 +73,10 @@ export function judge(memory: Memory, seen: Seen, rules: Rules): Judgement {
     if (!seen.changed && !memory.taskFailed)
       return { memory: NO_MEMORY, task: undefined, lookAgainIn: undefined };
     const good = { ...memory, failingSince: undefined };
-    if (memory.taskFailed) return attempt(good, { now, task: () => ({ do: "start" }) });
+    if (memory.taskFailed) {
+      const task = (attempts: number): Task => ({ do: isFull(attempts, rules) ? "full" : "start" });
+      return attempt(good, { now, task });
+    }
     return { memory: good, task: { do: "start" }, lookAgainIn: undefined };
   }
   const failingSince = memory.failingSince ?? now;
@@ -82,13 +85,15 @@ export function judge(memory: Memory, seen: Seen, rules: Rules): Judgement {
     return { memory: { ...memory, failingSince }, task: undefined, lookAgainIn: Math.min(tolerated, 1000) };
   }
   const task = (attempts: number): Task => {
-    if (attempts % rules.fullRetryCount === 0) return { do: "full" };
+    if (isFull(attempts, rules)) return { do: "full" };
     // Starting is enough for most of what happens, and leaves alone what is well.
     if (attempts === 1) return { do: "start", ...(!seen.changed && { from: first }) };
     return { do: "restart", from: first };
   };
   return attempt({ ...memory, failingSince }, { now, task });
 }
+
+const isFull = (attempts: number, { fullRetryCount }: Rules) => attempts % fullRetryCount === 0;
 
 function attempt(memory: Memory, next: { now: number; task: (attempts: number) => Task }): Judgement {
   const wait = memory.notBefore - next.now;

@@ -64,11 +64,13 @@ export const fileKind: Kind<FileWanted, FileFound> = {
   read: (machine, wanted) => readFound(machine, wanted.path),
   same: (found, wanted) =>
     found.type === "file" &&
+    isOwn(found) &&
     found.mode === wanted.mode &&
     Buffer.from(found.base64, "base64").equals(Buffer.from(wanted.content)),
   keep: ({ path, mode, content }) => ({ path, mode, sha256: sha256(content) }),
   still: (found, kept: { mode: number; sha256: string }) =>
     found.type === "file" &&
+    isOwn(found) &&
     found.mode === kept.mode &&
     sha256(Buffer.from(found.base64, "base64")) === kept.sha256,
   async apply(machine, wanted) {
@@ -103,6 +105,11 @@ export const absentKind: Kind<AbsentWanted, FileFound> = {
   restore: restoreFound,
   describe: (found) => ({ from: sketch(found), to: "absent" }),
 };
+
+/** What nodelet writes belongs to who runs it: root, except where a node is only rendered. */
+function isOwn({ uid }: { uid: number }): boolean {
+  return uid === process.getuid?.();
+}
 
 function sketch(found: FileFound): string {
   if (found.type !== "file") return found.type === "link" ? `link to ${found.target}` : found.type;

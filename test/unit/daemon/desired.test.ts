@@ -26,7 +26,7 @@ async function setUp(text = "mtu: 1400\n") {
     const found = await Bun.file(path).text();
     return { ctx: { config: loadConfig({ files: [{ path, text: found }] }) } as Ctx, phases: [] };
   };
-  const make = (version = "1.0") => new Desired(machine, { open, version });
+  const make = (version = "1.0") => new Desired(machine, { open, version, settleMs: 0 });
   const desired = make();
   return {
     root,

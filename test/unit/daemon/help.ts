@@ -127,7 +127,7 @@ export async function nodeOf(phases: readonly Phase[], config: Record<string, un
     const wake = new Steps(end.signal);
     const daemon = new Daemon({
       machine: node.machine,
-      desired: new Desired(node.machine, { version: "1.0", open }),
+      desired: new Desired(node.machine, { version: "1.0", open, settleMs: 0 }),
       report: new Report(node.machine, { log: silentLog, clock: node.clock }),
       wake,
       files: new FileWatch(node.machine, new Wake()),

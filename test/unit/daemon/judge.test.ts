@@ -37,6 +37,12 @@ describe("judge()", () => {
     });
   });
 
+  test("a task that fails again and again while all checks are good comes to a full one too", () => {
+    const { tasks } = attempts(11, { facts: { changed: true }, ok: false });
+    expect(tasks.map((task) => task?.do).lastIndexOf("full")).toBeGreaterThan(8);
+    expect(tasks.filter((task) => task?.do === "full")).toHaveLength(1);
+  });
+
   test.each(["020-gen-certs", "090-kube-proxy-start"])(
     "attempts on %s: start from it, then stop and start from it, and all phases every tenth time",
     (id) => {

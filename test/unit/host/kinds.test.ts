@@ -202,6 +202,12 @@ test("a plan says how much of a file is different, and nothing of a secret", () 
   expect(kinds.file.describe(found, { ...wanted, content: "a\nb\nb\n" }).to).not.toContain("lines");
 });
 
+test("a file that was given to somebody else is not the one that is wanted", () => {
+  const found = { type: "file", mode: 0o600, uid: 0, gid: 0, base64: btoa("new") };
+  expect(kinds.file.same(found, file)).toBe(true);
+  expect(kinds.file.same({ ...found, uid: 1000 }, file)).toBe(false);
+});
+
 test("a kernel setting that is good enough stays as it is", () => {
   const wanted = { kind: "sysctl", name: "a", value: "10", atLeast: true };
   expect(["9", "10", "11"].map((value) => kinds.sysctl.same({ value }, wanted))).toEqual([false, true, true]);
