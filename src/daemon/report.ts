@@ -27,7 +27,9 @@ export class Report {
     this.#machine = machine;
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#health = readHealth(placeOf(machine, paths.kubeStatus)) ?? EMPTY_HEALTH;
+    const before = readHealth(placeOf(machine, paths.kubeStatus)) ?? EMPTY_HEALTH;
+    // Of a daemon that was killed at work, nothing is under way any more.
+    this.#health = { ...before, current_task: "", current_status_check: "" };
   }
 
   /** The document as it is now. */

@@ -37,6 +37,21 @@ async function setUp() {
   };
 }
 
+test("what a daemon was doing that was killed is not told by the next one", async () => {
+  await using t = await setUp();
+  t.report.set({
+    current_task: "Start etcd",
+    current_status_check: "Start Docker",
+    pf9_kube_start_attempt: 3,
+  });
+  await t.report.write();
+  expect(t.make().health).toMatchObject({
+    current_task: "",
+    current_status_check: "",
+    pf9_kube_start_attempt: 3,
+  });
+});
+
 describe("the last failed check", () => {
   test("is named with its time, and cleared ten minutes after it is good again, not earlier", async () => {
     await using t = await setUp();
