@@ -215,6 +215,8 @@ export class Daemon {
   /** After a task that succeeded: what follows from everything being stopped, or started. */
   async #settle(task: Task, seen: Observation): Promise<void> {
     const { desired, report } = this.#parts;
+    if (!("from" in task))
+      await desired.putInForce().catch((error: unknown) => report.event(messageOf(error)));
     if (task.do === "stop") {
       this.#stopped = true;
       this.#memory = NO_MEMORY;
@@ -223,7 +225,6 @@ export class Daemon {
       return;
     }
     if ("from" in task) return;
-    await desired.putInForce().catch((error: unknown) => report.event(messageOf(error)));
     for (const words of await this.#observer.accept(seen.drift)) report.event(words);
   }
 }

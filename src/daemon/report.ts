@@ -21,6 +21,7 @@ export class Report {
   /** Files whose last write failed, and was told. */
   readonly #complained = new Set<string>();
   #goodSince: number | undefined;
+  #failedHere = false;
   #open = new Map<string, string>();
 
   constructor(machine: Machine, options: { log: Log; clock: Clock }) {
@@ -54,12 +55,19 @@ export class Report {
   checked(failed: string | undefined, monotonic: number): void {
     if (failed !== undefined) {
       this.#goodSince = undefined;
+      this.#failedHere = true;
       this.set({ last_failed_status_check: failed, last_failed_status_time: this.#seconds() });
       return;
     }
-    this.#goodSince ??= monotonic;
+    this.#goodSince ??= monotonic - this.#goodBefore();
     if (monotonic - this.#goodSince >= REMEMBERED_MS)
       this.set({ last_failed_status_check: "", last_failed_status_time: 0 });
+  }
+
+  /** A daemon that was started anew does not know since when it has been good: at the most since it was last bad. */
+  #goodBefore(): number {
+    if (this.#failedHere) return 0;
+    return Math.max(0, this.#clock.now() - this.#health.last_failed_status_time * 1000);
   }
 
   /** Now, as the document has it. */

@@ -29,6 +29,8 @@ KillMode=mixed
 TimeoutStopSec=90
 RuntimeDirectory=nodelet
 RuntimeDirectoryMode=0700
+# Word that the kubelet's unit left while the daemon was away.
+RuntimeDirectoryPreserve=restart
 UMask=0077
 # The daemon makes the cgroup of the status checks below its own.
 Delegate=yes

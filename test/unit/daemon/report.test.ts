@@ -93,6 +93,16 @@ describe("the last failed check", () => {
     expect(t.report.health.last_failed_status_check).toBe("");
   });
 
+  test("that an earlier daemon has left long ago is cleared as soon as this one finds it good", async () => {
+    await using t = await setUp();
+    t.report.checked("Start etcd", 0);
+    await t.report.write();
+    t.wall.now += 11 * MINUTE;
+    const next = t.make();
+    next.checked(undefined, 0);
+    expect(next.health.last_failed_status_check).toBe("");
+  });
+
   test("that an earlier daemon has left is cleared ten minutes after this one finds it good", async () => {
     await using t = await setUp();
     t.report.checked("Start etcd", 0);
