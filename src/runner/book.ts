@@ -42,7 +42,16 @@ export function noteEvent(file: string, event: PhaseEvent): void {
     writeFileSync(`${file}.tmp`, JSON.stringify(notes, null, 1), { mode: 0o600 });
     renameSync(`${file}.tmp`, file);
   } catch {
-    // Told above: the notes are a convenience. What was begun of them takes no room.
-    rmSync(`${file}.tmp`, { force: true });
+    // Told above: the notes are a convenience.
+    dropHalf(`${file}.tmp`);
+  }
+}
+
+/** What was begun takes no room; where nothing can be removed either, on a read-only file system, nothing was begun. */
+function dropHalf(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // Told above.
   }
 }
