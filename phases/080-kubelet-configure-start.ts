@@ -31,14 +31,18 @@ export const kubeletConfigureStart: Phase = {
   async start(ctx) {
     const config = await kubeletConfig(ctx);
     const inputs = await kubeletInputs(ctx, config);
-    return await ensureAll(ctx.host, [
+    const prepared = await ensureAll(ctx.host, [
       ...directoriesAndClaims(ctx),
-      { kind: "file", path: `${ctx.paths.configs}/kubelet.yaml`, content: config, mode: 0o600 },
       ...(ctx.config.role === "master" ? await controlPlane(ctx) : []),
       { kind: "dir", path: dirname(ctx.paths.kubeletUnit), mode: 0o755 },
-      { kind: "file", path: ctx.paths.kubeletUnit, content: unitText(ctx, inputs), mode: 0o600 },
-      { kind: "unit", name: UNIT, active: true, enabled: true, inputs },
     ]);
+    const read = await ensureAll(ctx.host, [
+      { kind: "file", path: `${ctx.paths.configs}/kubelet.yaml`, content: config, mode: 0o600 },
+      { kind: "file", path: ctx.paths.kubeletUnit, content: unitText(ctx, inputs), mode: 0o600 },
+    ]);
+    const unit = { kind: "unit", name: UNIT, active: true, enabled: true, inputs } as const;
+    const ran = await ctx.host.ensure({ ...unit, ...(read === "changed" && { renew: true }) });
+    return [prepared, read, ran].includes("changed") ? "changed" : "unchanged";
   },
   async ready(ctx, say) {
     if (ctx.host.detached) return;
@@ -148,25 +152,21 @@ async function controlPlane(ctx: Ctx): Promise<AnyWanted[]> {
       scheduler: config.schedulerFlags,
     },
     places: paths,
-    inputs: await controlPlaneInputs(ctx),
+    inputs: "",
     verbosity: config.debug ? 8 : 2,
   };
   // The pod itself is one of its inputs, so that the digest says of a running one whether it is this one.
-  const inputs = sha256(renderPod(controlPlanePod(pod))).slice(0, 32);
+  const text = renderPod(controlPlanePod(pod));
+  const inputs = sha256(text + (await controlPlaneInputs(ctx, text))).slice(0, 32);
   const content = renderPod(controlPlanePod({ ...pod, inputs }));
   return [{ kind: "file", path: controlPlaneManifest(ctx), content, mode: 0o600 }];
 }
 
-async function controlPlaneInputs({ host, paths }: Ctx): Promise<string> {
-  const names = [
-    ...(await host.list(paths.certs))
-      .filter((name) => /\.(crt|pub)$/.test(name))
-      .map((name) => `${paths.certs}/${name}`),
-    `${paths.configs}/encryption.yaml`,
-    `${paths.configs}/audit-policy.yaml`,
-    `${paths.kubeconfigs}/kube-controller-manager.yaml`,
-    `${paths.kubeconfigs}/kube-scheduler.yaml`,
-  ];
-  const texts = await Promise.all(names.map((name) => readRequired(host, name)));
+/** The texts of all files that the pod names, for a pod is not started anew when only they change. */
+async function controlPlaneInputs({ host, paths }: Ctx, pod: string): Promise<string> {
+  const named = pod.match(/\/etc\/pf9\/kube\.d\/[\w./-]+\.(?:crt|pub|yaml)\b/g) ?? [];
+  const names = [...new Set(named)].sort().filter((name) => !name.startsWith(`${paths.manifests}/`));
+  // What only the operator's own flags name may be missing.
+  const texts = await Promise.all(names.map(async (name) => (await host.read(name)) ?? ""));
   return sha256(texts.join("\n")).slice(0, 32);
 }

@@ -11,9 +11,10 @@ import { DAEMON_UNIT, renderDaemonUnit } from "./unit.ts";
 export async function installDaemon({ host, paths }: Ctx): Promise<Outcome> {
   // From source there is no program to install.
   if (!Bun.isStandaloneExecutable) return "unchanged";
-  const program = process.execPath;
+  // By this name it can still be read after its file was removed.
+  const program = "/proc/self/exe";
   const sha256 = await sha256File(program);
-  return await ensureAll(host, [
+  const files = await ensureAll(host, [
     { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
     {
       kind: "copy",
@@ -25,19 +26,19 @@ export async function installDaemon({ host, paths }: Ctx): Promise<Outcome> {
     },
     { kind: "dir", path: "/etc/systemd/system", mode: 0o755 },
     { kind: "file", path: paths.daemonUnit, content: renderDaemonUnit(), mode: 0o644 },
-    ...(host.detached
-      ? []
-      : [{ kind: "unit", name: DAEMON_UNIT, active: await isActive(host), enabled: true } as const]),
   ]);
+  if (host.detached) return files;
+  // systemd does not see by itself that the file of a unit that it knows is another one.
+  if (files === "changed") await host.run(["systemctl", "daemon-reload"]);
+  const unit = { kind: "unit", name: DAEMON_UNIT, active: await isActive(host), enabled: true } as const;
+  return (await host.ensure(unit)) === "changed" ? "changed" : files;
 }
 
 /** Starts the daemon, anew where it runs from another program or unit than what is installed now. */
 export async function startDaemon({ host }: Ctx, installed: Outcome): Promise<void> {
   if (!Bun.isStandaloneExecutable || host.detached) return;
-  if (installed === "changed" && (await isActive(host))) {
-    await host.run(["systemctl", "daemon-reload"]);
+  if (installed === "changed" && (await isActive(host)))
     await host.run(["systemctl", "restart", DAEMON_UNIT], { timeoutMs: 120_000 });
-  }
   await host.ensure({ kind: "unit", name: DAEMON_UNIT, active: true, enabled: true });
 }
 

@@ -14,6 +14,8 @@ export interface UnitWanted {
    * runs with another one is started anew; so a kill between a new file and the restart is noticed.
    */
   inputs?: string;
+  /** What it runs from was changed just now: a process that runs may have read what stood there in between. */
+  renew?: boolean;
 }
 
 /** The state that the unit had. */
@@ -65,6 +67,7 @@ async function inputsOf(pid: string): Promise<string> {
 }
 
 function sameUnit(found: UnitFound, wanted: UnitWanted): boolean {
+  if (wanted.renew && wanted.active && found.active) return false;
   if (found.active !== wanted.active || found.state === "activating") return false;
   if (wanted.enabled !== undefined && found.enabled !== wanted.enabled) return false;
   return !wanted.active || wanted.inputs === undefined || found.inputs === wanted.inputs;
@@ -94,6 +97,7 @@ export const unitKind: Kind<UnitWanted, UnitFound> = {
   key: (wanted) => wanted.name,
   read: (machine, wanted) => readUnit(machine, wanted.name),
   same: sameUnit,
+  keep: ({ renew: _, ...kept }) => kept,
   apply: bring,
   async restore(machine, { key, before }) {
     const { stdout } = await machine.run(["systemctl", "show", key, "--property=LoadState"]);

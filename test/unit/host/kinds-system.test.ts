@@ -94,6 +94,17 @@ describe("unit", () => {
     });
   });
 
+  test("a process is renewed whose files were changed; what is kept of it is not to be renewed again", async () => {
+    await using t = await setUp();
+    t.machine.units.set("a.service", { active: true, enabled: true, stale: true });
+    const wanted = { name: "a.service", active: true, renew: true };
+    expect(kinds.unit.same(await kinds.unit.read(t.machine, wanted), wanted)).toBe(false);
+    t.machine.calls.length = 0;
+    await kinds.unit.apply(t.machine, wanted);
+    expect(t.machine.calls.slice(1)).toEqual(["systemctl daemon-reload", "systemctl restart a.service"]);
+    expect(kinds.unit.keep?.(wanted)).toEqual({ name: "a.service", active: true });
+  });
+
   test("systemd reads a changed file before anything else", async () => {
     await using t = await setUp();
     t.machine.units.set("a.service", { active: false, enabled: false, stale: true });

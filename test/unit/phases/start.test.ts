@@ -221,3 +221,17 @@ test("Docker starts anew once after its configuration changed", async () => {
   expect(await dockerStart.start(w.ctx)).toBe("unchanged");
   expect(w.machine.calls).not.toContain("systemctl restart docker.service");
 });
+
+test("the control plane is made anew for a certificate that it reads, and for no other", async () => {
+  await using w = await furnished();
+  const manifest = async () => {
+    await kubeletConfigureStart.start(w.ctx);
+    return await Bun.file(w.root.place(`${D}/manifests/k8s-master.yaml`)).text();
+  };
+  const before = await manifest();
+  await w.root.write(`${D}/certs/admin.crt`, "another");
+  await w.root.write(`${D}/certs/own.crt`, "of the operator");
+  expect(await manifest()).toBe(before);
+  await w.root.write(`${D}/certs/apiserver.crt`, "another");
+  expect(await manifest()).not.toBe(before);
+});
