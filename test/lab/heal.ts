@@ -57,7 +57,7 @@ while :; do
     : \${since:=$(now)}
     looked=$(field status_check_timestamp)
     [ "$looked" -gt $((ended / 1000)) ] && [ -z "$(field current_task)" ] && flock -n /run/nodelet.lock true && break
-    if [ -z "$asked" ] && [ $(($(now) - since)) -gt 2000 ]; then asked=1; touch ${TOUCHED}; fi
+    if [ -z "$asked" ] && [ $(($(now) - since)) -gt 2000 ]; then asked=1; touch -c ${TOUCHED}; fi
   else
     since=
   fi
@@ -115,7 +115,7 @@ export async function twoLooks(node: TestNode): Promise<void> {
   for (const _ of [1, 2]) {
     // The time of a look has whole seconds.
     await node.sh(
-      `asked=$(date +%s); for i in $(seq 300); do [ $((i % 20)) = 1 ] && touch ${TOUCHED}; ` +
+      `asked=$(date +%s); for i in $(seq 300); do [ $((i % 20)) = 1 ] && touch -c ${TOUCHED}; ` +
         `[ "$(${looked})" -gt $asked ] && flock -n /run/nodelet.lock true && exit 0; sleep 0.1; done; exit 1`,
     );
   }
