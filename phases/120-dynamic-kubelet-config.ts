@@ -49,6 +49,10 @@ export const dynamicKubeletConfig: Phase = {
   },
   stop: async () => "unchanged",
   async status(ctx) {
+    const wanted = await kubeletText(ctx, role(ctx));
+    const map = await ctx.kube.get(`${CONFIGMAPS}/${NAMES[role(ctx)]}`);
+    if (map && map.data?.kubelet !== wanted)
+      return { state: "failed", message: `the ConfigMap ${NAMES[role(ctx)]} is not as configured` };
     const found = await poll(ctx);
     return "value" in found ? { state: "running" } : { state: "failed", message: found.missing };
   },
@@ -91,15 +95,19 @@ async function handOver(ctx: Ctx, { metadata, data }: KubeObject): Promise<void>
   await ctx.host.run(["systemctl", "restart", "pf9-kubelet.service"], { timeoutMs: 60_000 });
 }
 
+async function kubeletText(ctx: Ctx, which: keyof typeof NAMES): Promise<string> {
+  const { cgroupDriver } = await ctx.docker.info();
+  const input = { config: ctx.config, node: ctx.node, cgroupDriver, master: which === "master" };
+  return stringify(kubeletConfiguration(input), { lineWidth: 0 });
+}
+
 async function ensureConfigMap(
   ctx: Ctx,
   which: keyof typeof NAMES,
 ): Promise<{ outcome: Outcome; object: KubeObject }> {
   const name = NAMES[which];
   const found = await ctx.kube.get(`${CONFIGMAPS}/${name}`);
-  const { cgroupDriver } = await ctx.docker.info();
-  const input = { config: ctx.config, node: ctx.node, cgroupDriver, master: which === "master" };
-  const kubelet = stringify(kubeletConfiguration(input), { lineWidth: 0 });
+  const kubelet = await kubeletText(ctx, which);
   if (found?.data?.kubelet === kubelet) return { outcome: "unchanged", object: found };
   const object = await ctx.kube.apply(`${CONFIGMAPS}/${name}`, {
     apiVersion: "v1",

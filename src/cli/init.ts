@@ -95,6 +95,8 @@ async function prepare({ ctx }: Session, options: InitOptions): Promise<void> {
   const flags = await givenFlags(options);
   await ensureAll(host, [
     { kind: "tree", path: "/var/log/pf9" },
+    // Written by the daemon.
+    { kind: "tree", path: paths.kubeStatus },
     { kind: "dir", path: paths.logDir, mode: 0o700 },
     { kind: "dir", path: paths.configDir, mode: 0o700 },
     { kind: "dir", path: paths.kubeDir, mode: 0o700 },

@@ -217,6 +217,8 @@ Undo it:     nodelet reset
     expect(
       await waitUntil(active, { what: "an active configuration on the node", deadlineMs: 60_000 }),
     ).toMatchObject({ name });
+    // The daemon would put back what is not from the configuration.
+    await node.sh("systemctl stop pf9-nodeletd");
     const map = await node.get(`configmap ${name} -n kube-system`);
     const kubelet: string = map.data.kubelet.replace("maxPods: 200", "maxPods: 123");
     await node.kubectl([
@@ -236,6 +238,11 @@ Undo it:     nodelet reset
     await waitUntil(async () => (await active())?.resourceVersion === version, {
       what: "the new version active on the node",
       deadlineMs: 60_000,
+    });
+    await node.sh("systemctl start pf9-nodeletd");
+    await waitUntil(async () => (await configz()).maxPods === 200, {
+      what: "what the configuration says again",
+      deadlineMs: 90_000,
     });
   });
 });
