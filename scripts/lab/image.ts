@@ -27,6 +27,7 @@ const PACKAGES = [
   "iputils-ping",
   "jq",
   "kmod",
+  "libfaketime",
   "openssl",
   "procps",
   "socat",

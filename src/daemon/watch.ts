@@ -16,6 +16,9 @@ export class FileWatch implements Disposable {
   readonly #machine: Machine;
   readonly #watchers = new Map<string, { watcher: FSWatcher; names: Set<string>; ino: number | undefined }>();
 
+  /** By the clock on the wall. */
+  #followedAt = 0;
+
   constructor(machine: Machine, wake: Wake) {
     this.#machine = machine;
     this.#wake = wake;
@@ -27,6 +30,10 @@ export class FileWatch implements Disposable {
    * @param places names in each directory that matter; an empty set means all
    */
   follow(places: ReadonlyMap<string, Set<string>>): void {
+    // Bun lets go what seems to be older than the change before it: after a clock that was set back, all of it.
+    const now = Date.now();
+    if (now < this.#followedAt) this.#closeAll();
+    this.#followedAt = now;
     for (const [dir, { watcher, ino }] of this.#watchers) {
       // One that was removed and made again is another.
       if (places.has(dir) && ino !== undefined && this.#inode(dir) === ino) continue;
@@ -68,9 +75,13 @@ export class FileWatch implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
+  #closeAll(): void {
     for (const { watcher } of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closeAll();
   }
 }
 
