@@ -1,7 +1,7 @@
 // What is changed by hand on a node is put back, and the log says what it was and by how much; what is not ours is left alone.
 import { describe, expect } from "bun:test";
-import { initNode, story, type TestNode } from "../lab/harness.ts";
-import { timeToHealthy } from "../lab/heal.ts";
+import { initNode, story } from "../lab/harness.ts";
+import { containerFacts, timeToHealthy } from "../lab/heal.ts";
 
 const KUBE = "/etc/pf9/kube.d";
 const UNITS = "/etc/systemd/system";
@@ -98,15 +98,13 @@ const drifts: Drift[] = [
 /** Files of the operator beside ours. */
 const OWN = [`${KUBE}/own.txt`, `${KUBE}/certs/own.crt`, `${UNITS}/own.service`, "/etc/cni/net.d/zz-own.txt"];
 
-const etcdFacts = (node: TestNode) => node.sh("docker inspect -f '{{.Id}} {{.State.StartedAt}}' etcd");
-
 describe("on a node with nodeletd", () => {
   let etcd = "";
   const { step } = story({ name: "drift1", ip: "10.88.0.82" }, async (node) => {
     // What has no file of its own is found by looking from time to time.
     await initNode(node, ["--loop-interval", "10"]);
     await node.sh(`for own in ${OWN.join(" ")}; do echo mine >$own; chmod 0604 $own; done`);
-    etcd = await etcdFacts(node);
+    etcd = await containerFacts(node, "etcd");
   });
 
   for (const { what, act, same, also = "true", log } of drifts) {
@@ -121,7 +119,7 @@ describe("on a node with nodeletd", () => {
   }
 
   step("etcd was touched by none of it, and neither were files of the operator", async (node) => {
-    expect(await etcdFacts(node)).toBe(etcd);
+    expect(await containerFacts(node, "etcd")).toBe(etcd);
     const facts = await node.sh(`stat -c %a ${OWN.join(" ")} && cat ${OWN.join(" ")}`);
     expect(facts.split("\n")).toEqual([...OWN.map(() => "604"), ...OWN.map(() => "mine")]);
     expect(await node.sh("cat /proc/1/comm; pgrep -c nodeletd")).toBe("systemd\n1");

@@ -2,7 +2,7 @@
 import { describe, expect } from "bun:test";
 import { basename } from "node:path";
 import { initNode, story, type TestNode } from "../lab/harness.ts";
-import { eventsOf, health, timeToHealthy, twoLooks } from "../lab/heal.ts";
+import { containerFacts, eventsOf, health, timeToHealthy, twoLooks } from "../lab/heal.ts";
 
 /** The fields of the health document; whoever reads it knows no others. */
 const FIELDS = [
@@ -35,9 +35,6 @@ const PROGRAMS: { path: string; healed?: string }[] = [
   { path: "kube-proxy" },
   { path: "coredns" },
 ];
-
-const containerFacts = (node: TestNode, name: string) =>
-  node.sh(`docker inspect -f '{{.Id}} {{.State.StartedAt}}' ${name}`);
 
 /** Names of the containers of our own pods, sandboxes included. */
 async function podContainers(node: TestNode): Promise<string[]> {

@@ -1,12 +1,12 @@
 import { expect } from "bun:test";
-import type { TestNode } from "./harness.ts";
+import { type TestNode, waitUntil } from "./harness.ts";
 
 const DOCUMENT = "/var/opt/pf9/kube_status";
 const EVENTS = "/var/opt/pf9/nodelet/events.json";
 const LOG = "/var/log/pf9/kube/kube.log";
 
-/** A file of ours: touching it changes nothing, and makes the daemon look. */
-const TOUCHED = "/etc/pf9/kube.d/kubeconfigs/admin.yaml";
+/** Touched by the kubelet's unit; whoever else touches it makes the daemon look as well. */
+const BELL = "/run/nodelet/kubelet-ended";
 
 const HEALED_DEADLINE_S = 120;
 
@@ -57,7 +57,7 @@ while :; do
     : \${since:=$(now)}
     looked=$(field status_check_timestamp)
     [ "$looked" -gt $((ended / 1000)) ] && [ -z "$(field current_task)" ] && flock -n /run/nodelet.lock true && break
-    if [ -z "$asked" ] && [ $(($(now) - since)) -gt 2000 ]; then asked=1; touch -c ${TOUCHED}; fi
+    if [ -z "$asked" ] && [ $(($(now) - since)) -gt 2000 ]; then asked=1; touch ${BELL}; fi
   else
     since=
   fi
@@ -115,7 +115,7 @@ export async function twoLooks(node: TestNode): Promise<void> {
   for (const _ of [1, 2]) {
     // The time of a look has whole seconds.
     await node.sh(
-      `asked=$(date +%s); for i in $(seq 300); do [ $((i % 20)) = 1 ] && touch -c ${TOUCHED}; ` +
+      `asked=$(date +%s); for i in $(seq 300); do [ $((i % 20)) = 1 ] && touch ${BELL}; ` +
         `[ "$(${looked})" -gt $asked ] && flock -n /run/nodelet.lock true && exit 0; sleep 0.1; done; exit 1`,
     );
   }
@@ -147,3 +147,33 @@ const kept = (what: string) => ({
   metadata: { name: "kept", namespace: "default" },
   data: { written: `before ${what}` },
 });
+
+/** Writes the site's configuration file. @param yaml its whole text */
+export async function configure(node: TestNode, yaml: string): Promise<void> {
+  // At once: a file that is half written is one that is not valid.
+  const script =
+    "umask 077; cat >/etc/pf9/nodelet/.new && mv /etc/pf9/nodelet/.new /etc/pf9/nodelet/site.yaml";
+  await node.sh(script, { input: yaml });
+}
+
+/** Waits until the daemon says of the node what a condition wants to hear. @returns the document */
+export async function untilHealth(
+  node: TestNode,
+  condition: { what: string; holds: (found: Health) => boolean },
+): Promise<Health> {
+  return await waitUntil(
+    async () => {
+      const found = await health(node);
+      return condition.holds(found) && found;
+    },
+    { what: condition.what, deadlineMs: HEALED_DEADLINE_S * 1000 },
+  );
+}
+
+/** What a container is, so that one that was started anew is seen. */
+export const containerFacts = (node: TestNode, ...names: string[]): Promise<string> =>
+  node.sh(`docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' ${names.join(" ")}`);
+
+/** All containers of a node, its pods' too. */
+export const allContainers = (node: TestNode): Promise<string> =>
+  node.sh("docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' $(docker ps -q) | sort");
