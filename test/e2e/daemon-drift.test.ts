@@ -1,7 +1,7 @@
 // What is changed by hand on a node is put back, and the log says what it was and by how much; what is not ours is left alone.
 import { describe, expect } from "bun:test";
 import { initNode, story } from "../lab/harness.ts";
-import { containerFacts, timeToHealthy } from "../lab/heal.ts";
+import { configure, containerFacts, timeToHealthy } from "../lab/heal.ts";
 
 const KUBE = "/etc/pf9/kube.d";
 const UNITS = "/etc/systemd/system";
@@ -102,7 +102,8 @@ describe("on a node with nodeletd", () => {
   let etcd = "";
   const { step } = story({ name: "drift1", ip: "10.88.0.82" }, async (node) => {
     // What has no file of its own is found by looking from time to time.
-    await initNode(node, ["--loop-interval", "10"]);
+    await configure(node, "loopInterval: 10\n");
+    await initNode(node);
     await node.sh(`for own in ${OWN.join(" ")}; do echo mine >$own; chmod 0604 $own; done`);
     etcd = await containerFacts(node, "etcd");
   });

@@ -152,7 +152,7 @@ const kept = (what: string) => ({
 export async function configure(node: TestNode, yaml: string): Promise<void> {
   // At once: a file that is half written is one that is not valid.
   const script =
-    "umask 077; cat >/etc/pf9/nodelet/.new && mv /etc/pf9/nodelet/.new /etc/pf9/nodelet/site.yaml";
+    "umask 077; mkdir -p /etc/pf9/nodelet; cat >/etc/pf9/nodelet/.new && mv /etc/pf9/nodelet/.new /etc/pf9/nodelet/site.yaml";
   await node.sh(script, { input: yaml });
 }
 
