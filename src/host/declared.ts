@@ -26,6 +26,9 @@ export interface Drift {
 /** Kinds of things at a path. */
 const pathKinds: ReadonlySet<KindName> = new Set(["file", "absent", "link", "dir", "copy"]);
 
+/** Where systemd keeps the links of what is started at boot. */
+const ENABLED_UNITS = "/etc/systemd/system/multi-user.target.wants";
+
 /** Images are asked for by their phase; claims belong to the programs that we start. */
 const watched = (kind: KindName) => !claims.has(kind) && kind !== "image";
 
@@ -116,8 +119,9 @@ export async function findDrift(machine: Machine, things: DeclaredThings): Promi
 export function watchedPlaces(things: DeclaredThings): Map<string, Set<string>> {
   const places = new Map<string, Set<string>>();
   for (const thing of Object.values(things)) {
-    if (!pathKinds.has(thing.kind)) continue;
-    const path = keyOf(thing);
+    // A unit is disabled by removing its link.
+    const path = thing.kind === "unit" ? `${ENABLED_UNITS}/${keyOf(thing)}` : keyOf(thing);
+    if (thing.kind !== "unit" && !pathKinds.has(thing.kind)) continue;
     const names = places.get(dirname(path)) ?? new Set();
     places.set(dirname(path), names.add(path.slice(dirname(path).length).replace(/^\//, "")));
   }

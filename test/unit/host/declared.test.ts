@@ -267,13 +267,14 @@ describe("what is kept", () => {
     expect(readDeclared(t.file)).toEqual({});
   });
 
-  test("the places to watch are the directories of the paths, with the names in them", async () => {
+  test("the places to watch are the directories of the paths and of enabled units, with the names in them", async () => {
     await using t = await setUp();
     await t.declare(...all(t));
     expect(watchedPlaces(readDeclared(t.file))).toEqual(
       new Map([
         ["/etc", new Set(["a.conf", "old.conf", "link", "a.d"])],
         ["/opt", new Set(["kubelet"])],
+        ["/etc/systemd/system/multi-user.target.wants", new Set(["a.service"])],
       ]),
     );
   });
