@@ -2,7 +2,7 @@
 import { describe, expect } from "bun:test";
 import { caDigest, expectHealthy } from "../lab/faults.ts";
 import { initNode, story, type TestNode, waitUntil } from "../lab/harness.ts";
-import { daemonLife, DOCUMENT, eventsSince, UNIT } from "../lab/power.ts";
+import { daemonLife, DOCUMENT, eventsSince, lookEvery, UNIT } from "../lab/power.ts";
 
 /**
  * The kernel's clock is that of all lab hosts, so only the daemon is told another time, by the C library. What it measures
@@ -37,7 +37,7 @@ const JUMPS = [
 describe("the clock of nodeletd jumps", () => {
   const { step } = story({ name: "clk1", ip: "10.88.0.99" }, async (node) => {
     // So that it looks only when something rings.
-    await node.sh("mkdir -p /etc/pf9/nodelet && echo 'loopInterval: 3600' >/etc/pf9/nodelet/50-clock.yaml");
+    await lookEvery(node, 3600);
     await initNode(node);
     const variables = Object.entries(ENVIRONMENT).map((pair) => `Environment=${pair.join("=")}`);
     const dropIn = ["[Service]", "UnsetEnvironment=", ...variables].join("\n");

@@ -86,6 +86,13 @@ export async function describeNode(node: TestNode): Promise<string> {
   return stdout;
 }
 
+/** Before init: has the daemon look every so many seconds, when nothing rings. */
+export async function lookEvery(node: TestNode, seconds: number): Promise<void> {
+  await node.sh(
+    `mkdir -p /etc/pf9/nodelet && echo 'loopInterval: ${seconds}' >/etc/pf9/nodelet/50-story.yaml`,
+  );
+}
+
 /** Pulls the plug and switches the host on again. @returns when it had power again, in milliseconds since the epoch */
 export async function cutPower(node: TestNode): Promise<number> {
   await node.host.kill();
