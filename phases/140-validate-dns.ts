@@ -9,6 +9,12 @@ import { COREDNS_DEPLOYMENT, corednsObjects } from "../static-pods/coredns.ts";
 /** On the deployment: the digest of the objects that were applied with it. */
 const APPLIED = "nodelet.pf9.io/applied";
 
+/**
+ * A kubelet that starts takes its pods out of their services until it has asked them, and on a busy machine one answer may be
+ * late: a second without DNS is no reason to start anything anew. In milliseconds.
+ */
+const AGAIN_MS = 700;
+
 /** The cluster's DNS answers with the address of the service `kubernetes`, through kube-proxy. */
 export const validateDns: Phase = {
   id: "140-validate-dns",
@@ -47,15 +53,18 @@ export const validateDns: Phase = {
   },
   stop: async () => "unchanged",
   async status(ctx) {
-    // On a busy machine one answer may be late; that is no reason to start anything anew.
-    const found = await resolve(ctx, { tries: 3 });
+    let found = await resolve(ctx);
+    for (let left = 2; left > 0 && "missing" in found; left--) {
+      await ctx.clock.sleep(AGAIN_MS, ctx.signal);
+      found = await resolve(ctx);
+    }
     return "value" in found ? { state: "running" } : { state: "failed", message: found.missing };
   },
 };
 
-async function resolve({ node, config }: Ctx, { tries } = { tries: 1 }): Promise<Poll<true>> {
+async function resolve({ node, config }: Ctx): Promise<Poll<true>> {
   const name = `kubernetes.default.svc.${config.clusterDomain}`;
-  const resolver = new Resolver({ timeout: 1000, tries });
+  const resolver = new Resolver({ timeout: 1000, tries: 1 });
   resolver.setServers([node.dnsIp]);
   const found = await resolver.resolve4(name).catch(() => [] as string[]);
   if (found.includes(node.apiServiceIp)) return { value: true };
