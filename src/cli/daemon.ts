@@ -24,6 +24,9 @@ import { VERSION } from "./version.ts";
 /** systemd ends a daemon that says nothing for a minute; it says so three times as often, in milliseconds. */
 const WATCHDOG_MS = 20_000;
 
+/** A sleep that is worth collecting garbage before it, in milliseconds. */
+const LONG_SLEEP_MS = 5_000;
+
 /** A look has a deadline for everything that it does; one that takes longer will never end, in milliseconds. */
 const STUCK_MS = 180_000;
 
@@ -69,6 +72,10 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     clock: systemClock,
     monotonic: () => performance.now(),
     random: Math.random,
+    // Left alone, the collector waits until there is more to collect than a daemon should have.
+    rest: (sleepMs) => {
+      if (sleepMs >= LONG_SLEEP_MS) Bun.gc(true);
+    },
     limited: (node, work) => {
       server.follow(node.ctx.config.statusAddress);
       const { useCgroups, cpuLimit } = node.ctx.config;

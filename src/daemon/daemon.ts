@@ -18,6 +18,8 @@ export interface DaemonParts extends ObserverParts {
   clock: Clock;
   /** From 0 up to 1. */
   random: () => number;
+  /** Before it sleeps for so many milliseconds at most: the time to give back what it does not need asleep. */
+  rest: (sleepMs: number) => void;
   work: (
     task: Task,
     options: { config?: string; onLine: (line: WorkerLine) => void; signal: AbortSignal },
@@ -87,7 +89,7 @@ export class Daemon {
 
   /** Runs until the signal fires; a task that is under way is brought to a safe point first. */
   async run(): Promise<void> {
-    const { wake, signal, report, clock, files, monotonic } = this.#parts;
+    const { wake, signal, report, clock, files, monotonic, rest } = this.#parts;
     while (!signal.aborted) {
       this.#progressAt = monotonic();
       const sleepMs = await this.#turn().catch((error: unknown) => {
@@ -96,6 +98,7 @@ export class Daemon {
         return AFTER_ERROR_MS;
       });
       this.#progressAt = undefined;
+      rest(sleepMs);
       this.#second = (await wake.sleep(sleepMs, signal)).length > 0;
       if (this.#second) await clock.sleep(GATHER_MS, signal);
     }

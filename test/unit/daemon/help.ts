@@ -134,6 +134,7 @@ export async function nodeOf(phases: readonly Phase[], config: Record<string, un
       clock: node.clock,
       monotonic: () => fake.now,
       random: () => 0.5,
+      rest() {},
       limited: (_, work) => work(),
       async work(task, { onLine }) {
         tasks.push(task);
