@@ -39,6 +39,9 @@ const SECOND_LOOK_MS = 2_000;
 /** At least this long between what rings and the look, so that what rings together is looked at once, in milliseconds. */
 const GATHER_MS = 50;
 
+/** Until a document that could not be written is written again, in milliseconds. */
+const UNWRITTEN_MS = 5_000;
+
 /** Without any valid configuration there is nothing to do but to ask for one again, in milliseconds. */
 const NO_NODE_MS = 5_000;
 
@@ -140,7 +143,8 @@ export class Daemon {
     if (task) report.event(this.#task);
     await report.write();
     if (task) return await this.#do(node, { task, seen, attempts });
-    const usual = config.loopInterval * 1000;
+    // A disk that is full or read-only is tried again sooner: others read the document, and it is old.
+    const usual = report.isBehind ? UNWRITTEN_MS : config.loopInterval * 1000;
     return Math.min(judgement.lookAgainIn ?? usual, this.#second ? SECOND_LOOK_MS : usual);
   }
 

@@ -38,6 +38,11 @@ export class Report {
     return this.#health;
   }
 
+  /** True while the disk has an older document than it should. */
+  get isBehind(): boolean {
+    return this.#complained.has(paths.kubeStatus);
+  }
+
   /** Changes fields of the document; {@linkcode Report.write} puts them on the disk. */
   set(fields: Partial<HealthDocument>): void {
     this.#health = { ...this.#health, ...fields };

@@ -138,8 +138,10 @@ describe("the document", () => {
     expect(t.written()).toBeUndefined();
     expect(t.warnings).toHaveLength(1);
     expect(t.warnings[0]).toStartWith(`nodeletd: Cannot write "${t.root.place(paths.kubeStatus)}": `);
+    expect(t.report.isBehind).toBe(true);
     await rm(temporary, { recursive: true });
     await t.report.write();
+    expect(t.report.isBehind).toBe(false);
     expect(t.written()?.pf9_cluster_id).toBe("c-1");
     expect(t.warnings).toHaveLength(1);
   });
