@@ -33,7 +33,7 @@ const OURS_ALONE = [
 const DEADLINE_MS = 180_000;
 
 /**
- * The same question for both: every component says that it is well, three times in a row. kube-proxy of the peer does not
+ * The same question for both: every component says that it is well, three times in a row; Docker also that it reaches containerd. kube-proxy of the peer does not
  * run in a lab host, so it is asked only where it ran before.
  */
 const WELL = `
@@ -42,7 +42,7 @@ well() {
   ask http://127.0.0.1:10248/healthz && ask https://127.0.0.1:10257/healthz && ask https://127.0.0.1:10259/healthz \\
     && { [ -z "$PROXY" ] || ask http://127.0.0.1:10256/healthz; } && ask http://127.0.0.1:2381/health \\
     && kubectl --kubeconfig "$KUBECONFIG" --request-timeout 2s get --raw /readyz >/dev/null 2>&1 \\
-    && docker version >/dev/null 2>&1
+    && [ -n "$(docker info --format '{{.ContainerdCommit.ID}}' 2>/dev/null)" ]
 }
 PATH=$PATH:/opt/pf9/bin
 for KUBECONFIG in /etc/pf9/kube.d/kubeconfigs/admin.yaml /etc/kubernetes/admin.conf; do [ -f $KUBECONFIG ] && break; done
