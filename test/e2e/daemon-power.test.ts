@@ -23,7 +23,8 @@ for (let at = 0; at < MOMENTS; at++) {
       await Promise.race([Bun.sleep(moment), running.exited]);
       const ca = await node.sh(`[ ! -s ${CERTS}/ca.crt ] || sha256sum <${CERTS}/ca.crt | cut -d' ' -f1`);
       const since = await cutPower(node);
-      expect([0, 137]).toContain(await running.exited);
+      // 1 where Docker was gone a moment before the program itself was.
+      expect([0, 1, 137]).toContain(await running.exited);
       const alone = await isInstalled(node);
       if (!alone) await initNode(node);
       const found = `CA ${ca ? "made" : "not made"}, ${alone ? "came up by itself" : "init run again"}`;
