@@ -50,10 +50,10 @@ export const dynamicKubeletConfig: Phase = {
   stop: async () => "unchanged",
   async status(ctx) {
     const wanted = await kubeletText(ctx, role(ctx));
-    const map = await ctx.kube.get(`${CONFIGMAPS}/${NAMES[role(ctx)]}`);
+    const map = await ownConfigMap(ctx);
     if (map && map.data?.kubelet !== wanted)
       return { state: "failed", message: `the ConfigMap ${NAMES[role(ctx)]} is not as configured` };
-    const found = await poll(ctx);
+    const found = await taken(ctx, map);
     return "value" in found ? { state: "running" } : { state: "failed", message: found.missing };
   },
 };
@@ -123,7 +123,15 @@ async function ensureConfigMap(
  * learns of it only with a later report.
  */
 async function poll(ctx: Ctx): Promise<Poll<true>> {
-  const wanted = await ctx.kube.get(`${CONFIGMAPS}/${NAMES[role(ctx)]}`);
+  return await taken(ctx, await ownConfigMap(ctx));
+}
+
+/** The ConfigMap of this node's role. */
+async function ownConfigMap(ctx: Ctx): Promise<KubeObject | undefined> {
+  return await ctx.kube.get(`${CONFIGMAPS}/${NAMES[role(ctx)]}`);
+}
+
+async function taken(ctx: Ctx, wanted: KubeObject | undefined): Promise<Poll<true>> {
   if (!wanted) return { missing: `there is no ConfigMap ${NAMES[role(ctx)]}` };
   const assigned = await ctx.host.read(`${ctx.paths.dynamicKubeletConfig}/store/meta/assigned`);
   if (!assigned?.includes(wanted.metadata.uid ?? "-"))

@@ -68,14 +68,14 @@ export async function phasesStatus(io: Io, { options, signal }: PhaseCall): Prom
 }
 
 /** Probes every phase of a session. */
-export async function probeAll(session: Session): Promise<PhaseStatus[]> {
+async function probeAll(session: Session): Promise<PhaseStatus[]> {
   const notes = readNotes(placeOf(session.machine, paths.phases));
   const busy = lockHolder(paths.lock) !== undefined;
   return await statusOf(session.ctx, { phases: session.phases, notes, busy });
 }
 
 /** True when every phase that has a check runs. */
-export function isHealthy(statuses: readonly PhaseStatus[]): boolean {
+function isHealthy(statuses: readonly PhaseStatus[]): boolean {
   return statuses.every((one) => one.status === "running" || one.status === "N/A");
 }
 

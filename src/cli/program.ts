@@ -202,17 +202,17 @@ Examples:
     );
 }
 
-function addDaemon(program: Command, { io, signal, ...all }: ProgramOptions): void {
-  const tools = { io, signal, ...all };
+function addDaemon(program: Command, all: ProgramOptions): void {
+  const { io, signal, notifySocket } = all;
   program
     .command("daemon")
     .description("Keep this node as declared. Started by pf9-nodeletd.service, not by hand.")
     .action(
-      action(tools, async (options) =>
+      action(all, async (options) =>
         (await import("./daemon.ts")).daemon(io, {
           options,
           signal,
-          env: { notifySocket: all.notifySocket },
+          env: { notifySocket },
         }),
       ),
     );
@@ -220,7 +220,7 @@ function addDaemon(program: Command, { io, signal, ...all }: ProgramOptions): vo
     .command("reconcile <task>", { hidden: true })
     .option("--from <phase>")
     .action(
-      action(tools, async (options, [task]) =>
+      action(all, async (options, [task]) =>
         (await import("./reconcile.ts")).reconcile(io, { options, task, signal }),
       ),
     );

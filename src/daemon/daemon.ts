@@ -221,9 +221,9 @@ export class Daemon {
 
   /** After a task that succeeded: what follows from everything being stopped, or started. */
   async #settle(task: Task, seen: Observation): Promise<void> {
+    if ("from" in task) return;
     const { desired, report } = this.#parts;
-    if (!("from" in task))
-      await desired.putInForce().catch((error: unknown) => report.event(messageOf(error)));
+    await desired.putInForce().catch((error: unknown) => report.event(messageOf(error)));
     if (task.do === "stop") {
       this.#stopped = true;
       this.#memory = NO_MEMORY;
@@ -231,7 +231,6 @@ export class Daemon {
       for (const words of await this.#observer.accept()) report.event(words);
       return;
     }
-    if ("from" in task) return;
     for (const words of await this.#observer.accept(seen.drift)) report.event(words);
   }
 }

@@ -2,7 +2,7 @@ import { messageOf } from "../errors.ts";
 import { type Cgroup, openCgroup } from "../host/cgroup.ts";
 
 /** The cgroup that status checks run in. */
-export const STATUS_CGROUP = "pf9-kube-status";
+const STATUS_CGROUP = "pf9-kube-status";
 
 /**
  * Runs status checks in their cgroup. It is made anew when its limit changes or somebody removed it; where that is not

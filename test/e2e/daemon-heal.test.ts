@@ -2,25 +2,8 @@
 import { describe, expect } from "bun:test";
 import { basename } from "node:path";
 import { initNode, story, type TestNode } from "../lab/harness.ts";
+import { HEALTH_FIELDS } from "../lab/health-fields.ts";
 import { containerFacts, eventsOf, health, timeToHealthy, twoLooks } from "../lab/heal.ts";
-
-/** The fields of the health document; whoever reads it knows no others. */
-const FIELDS = [
-  "pf9_kube_start_attempt",
-  "last_failed_status_check",
-  "pf9_cluster_role",
-  "last_failed_task",
-  "all_tasks",
-  "pf9_kube_node_state",
-  "current_status_check",
-  "completed_tasks",
-  "pf9_kube_service_state",
-  "all_status_checks",
-  "last_failed_status_time",
-  "pf9_cluster_id",
-  "current_task",
-  "status_check_timestamp",
-];
 
 /** Programs by their command lines, since the kernel cuts the names of processes. */
 const PROGRAMS: { path: string; healed?: string }[] = [
@@ -73,7 +56,7 @@ describe("a node with nodeletd", () => {
   step("has a health document with the known fields, and nothing to do", async (node) => {
     await twoLooks(node);
     const document = await health(node);
-    expect(Object.keys(document).sort()).toEqual(FIELDS.toSorted());
+    expect(Object.keys(document).sort()).toEqual(HEALTH_FIELDS.toSorted());
     const { clusterId } = JSON.parse(await node.sh("cat /var/opt/pf9/nodelet/cluster.json"));
     expect(document).toMatchObject({
       pf9_kube_node_state: "ok",

@@ -2,24 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdir, readdir } from "node:fs/promises";
 import { EMPTY_HEALTH, type HealthDocument, readHealth, writeHealth } from "../../../src/daemon/health.ts";
 import { tmpRoot } from "../../fake/root.ts";
-
-/** The fields of the original's documented sample, in its order. */
-const FIELDS = [
-  "pf9_kube_start_attempt",
-  "last_failed_status_check",
-  "pf9_cluster_role",
-  "last_failed_task",
-  "all_tasks",
-  "pf9_kube_node_state",
-  "current_status_check",
-  "completed_tasks",
-  "pf9_kube_service_state",
-  "all_status_checks",
-  "last_failed_status_time",
-  "pf9_cluster_id",
-  "current_task",
-  "status_check_timestamp",
-];
+import { HEALTH_FIELDS } from "../../lab/health-fields.ts";
 
 const full: HealthDocument = {
   pf9_kube_start_attempt: 3,
@@ -50,8 +33,8 @@ describe("the health document", () => {
     const file = root.place("kube_status");
     await writeHealth(file, full);
     const found = JSON.parse((await root.read("kube_status")) ?? "") as object;
-    expect(Object.keys(found)).toEqual(FIELDS);
-    expect(Object.keys(EMPTY_HEALTH)).toEqual(FIELDS);
+    expect(Object.keys(found)).toEqual(HEALTH_FIELDS);
+    expect(Object.keys(EMPTY_HEALTH)).toEqual(HEALTH_FIELDS);
     expect(found).toEqual(full);
     expect(readHealth(file)).toEqual(full);
     expect(await root.mode("kube_status")).toBe(0o644);
