@@ -39,5 +39,28 @@ export interface ImageEntry extends EntryBase {
   imageId: string;
 }
 
+/**
+ * A file of the container runtime that travels along for hosts without Docker. Its name is its place below `/opt/pf9`, for
+ * example `bin/dockerd` or `lib/xtables/libxt_comment.so`.
+ */
+export interface RuntimeEntry extends EntryBase {
+  kind: "runtime";
+  /** `0o755` or `0o644`, as a number. */
+  mode: number;
+}
+
+/** A further name of a file of the runtime: `bin/iptables` is a link to `xtables-nft-multi` beside it. */
+export interface RuntimeLinkEntry {
+  kind: "runtime-link";
+  name: string;
+  /** A name in the same directory. */
+  target: string;
+}
+
+/** The licence of something that the bundle carries, named by the package. */
+export interface LicenceEntry extends EntryBase {
+  kind: "licence";
+}
+
 /** One file of a bundle. */
-export type BundleEntry = BinaryEntry | ImageEntry;
+export type BundleEntry = BinaryEntry | ImageEntry | RuntimeEntry | LicenceEntry;
