@@ -1,7 +1,12 @@
 import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { INDEX_FORMAT, type BundleEntry, type BundleIndex } from "../src/bundle/index-format.ts";
+import {
+  INDEX_FORMAT,
+  type BundleEntry,
+  type BundleIndex,
+  type RuntimeLinkEntry,
+} from "../src/bundle/index-format.ts";
 import { Cache, checkUnchanged } from "./lib/cache.ts";
 import { sha256File, sha256Text } from "./lib/hash.ts";
 import { withLock } from "./lib/lock.ts";
@@ -13,7 +18,7 @@ import type { Artefact, Source } from "./stack/source.ts";
 
 const USAGE = `Usage: bun scripts/assemble.ts [--out DIR] [--cache DIR]
 
-Produces a stack directory: host programs, network plugins, image archives and index.json.
+Produces a stack directory: host programs, network plugins, image archives, the container runtime, licences and index.json.
   --out DIR    where to (default: dist/stack)
   --cache DIR  where results are kept (default: $NODELET_CACHE, else /var/cache/nodelet)`;
 
@@ -25,7 +30,7 @@ const TURN_DEADLINE_MS = 60 * 60_000;
  *
  * @returns The finished line of the index.
  */
-async function place(artefact: Artefact, out: string): Promise<BundleEntry> {
+async function place(artefact: Artefact, out: string): Promise<BundleEntry & { path: string }> {
   const target = join(out, artefact.entry.path);
   const fresh = `${target}.new`;
   await mkdir(dirname(target), { recursive: true });
@@ -63,20 +68,25 @@ async function assemble(source: Source, cache: Cache, out: string): Promise<void
   const recipes = source.recipes();
   const progress = new Progress(recipes.length + 1);
   say(`stack ${STACK_NAME} from ${source.describe()}`);
-  const artefacts: Artefact[] = [];
+  const artefacts = new Map<string, Artefact>();
+  const links: RuntimeLinkEntry[] = [];
   for (const recipe of recipes) {
     await progress.step(recipe.title, async (note) => {
       const made = await recipe.produce(cache);
-      artefacts.push(...made.artefacts);
+      // Several recipes take files of the same package, each with its licence.
+      for (const artefact of made.artefacts)
+        if (!artefacts.has(artefact.entry.path)) artefacts.set(artefact.entry.path, artefact);
+      links.push(...(made.links ?? []));
       if (made.leftOut !== undefined) note(`LEFT OUT: ${made.leftOut}`);
       else if (made.hit) note("from cache");
     });
   }
   await progress.step(`stack directory ${out}`, async (note) => {
     await mkdir(out, { recursive: true });
-    const entries = await Promise.all(artefacts.map((artefact) => place(artefact, out)));
+    const entries = await Promise.all([...artefacts.values()].map((artefact) => place(artefact, out)));
     entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-    await writeIndex(out, { format: INDEX_FORMAT, name: STACK_NAME, platform: PLATFORM, entries });
+    links.sort((a, b) => (a.name < b.name ? -1 : 1));
+    await writeIndex(out, { format: INDEX_FORMAT, name: STACK_NAME, platform: PLATFORM, entries, links });
     await sweep(out, entries);
     const bytes = entries.reduce((sum, entry) => sum + entry.size, 0);
     note(`${entries.length} files, ${megabytes(bytes)}`);

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { sha256File, sha256Text } from "./hash.ts";
 import { withLock } from "./lock.ts";
 
@@ -87,11 +87,13 @@ export class Cache {
   }
 }
 
-/** The digests of a directory's own files, by name. */
+/** The digests of all files of a directory, by their names below it. */
 async function sumsOf(directory: string): Promise<Record<string, string>> {
   const sums: Record<string, string> = {};
-  for (const item of await readdir(directory, { withFileTypes: true })) {
-    if (item.isFile()) sums[item.name] = await sha256File(join(directory, item.name));
+  for (const item of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!item.isFile()) continue;
+    const file = join(item.parentPath, item.name);
+    sums[relative(directory, file)] = await sha256File(file);
   }
   return sums;
 }
@@ -99,14 +101,15 @@ async function sumsOf(directory: string): Promise<Record<string, string>> {
 /**
  * Compares a file of the cache with its digest at the time it was built.
  *
- * @param file A file directly in an entry.
+ * @param file A file of an entry.
  * @param sha256 Its digest now.
  * @throws When they differ: something has written to the file since, for example through a hard link.
  */
 export async function checkUnchanged(file: string, sha256: string): Promise<void> {
-  const entry = dirname(file);
+  let entry = dirname(file);
+  while (entry !== dirname(entry) && !existsSync(join(entry, SUMS))) entry = dirname(entry);
   const sums = (await Bun.file(join(entry, SUMS)).json()) as Record<string, string>;
-  const built = sums[basename(file)];
+  const built = sums[relative(entry, file)];
   if (built === sha256) return;
   throw new Error(
     `Cannot use "${file}": its sha256 is ${sha256}; expected ${built ?? "an entry in its sums"}; remove ${entry} and run again`,

@@ -5,11 +5,12 @@ import { kubeProxy } from "./kube-proxy.ts";
 import { controlPlane, hostPrograms } from "./kubernetes-images.ts";
 import { pause } from "./pause.ts";
 import { SUITE } from "./pins.ts";
+import { runtime } from "./runtime.ts";
 import type { Source } from "./source.ts";
 
 /** Everything from the packages and source packages of Debian, built on this machine. */
 export const debianSource: Source = {
   describe: () => `Debian ${SUITE} packages and sources, built here`,
   // What is quick and can fail for want of a mirror comes before what takes minutes.
-  recipes: () => [pause, cniPlugins, etcd, hostPrograms, controlPlane, kubeProxy, coredns],
+  recipes: () => [pause, cniPlugins, etcd, runtime, hostPrograms, controlPlane, kubeProxy, coredns],
 };

@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, readdir, realpath } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readlink, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { downloadPackages } from "../lib/apt.ts";
 import { sha256File } from "../lib/hash.ts";
@@ -10,6 +10,8 @@ export interface Package {
   version: string;
   sha256: string;
   file: string;
+  /** Absolute paths in the tree that it was unpacked into. */
+  paths: string[];
 }
 
 /**
@@ -35,15 +37,24 @@ export async function unpackPackages(
     const [name = "", version = ""] = stdout.split(" ");
     const tar = join(work, `${name}.tar`);
     await run(["sh", "-c", 'exec dpkg-deb --fsys-tarfile "$1" >"$2"', "sh", path, tar]);
-    await run(["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "-f", tar, "-C", root]);
-    found.push({ name, version, sha256: await sha256File(path), file: path });
+    const extract = ["tar", "--extract", "--verbose", "--keep-directory-symlink", "--no-same-owner"];
+    const names = (await run([...extract, "-f", tar, "-C", root])).stdout.trimEnd().split("\n");
+    found.push({ name, version, sha256: await sha256File(path), file: path, paths: names.map(placeOf) });
   }
   return found;
 }
 
+const MERGED = ["bin", "sbin", "lib", "lib64"];
+
+/** Where a member `./bin/ip` of a package ends up. */
+function placeOf(member: string): string {
+  const path = member.replace(/^\./, "");
+  return MERGED.includes(path.split("/")[1] ?? "") ? `/usr${path}` : path;
+}
+
 /** Some packages still ship files in /bin, /sbin and /lib: those are links into /usr, as on an installed system. */
 async function prepareMergedUsr(root: string): Promise<void> {
-  for (const name of ["bin", "sbin", "lib", "lib64"]) {
+  for (const name of MERGED) {
     await mkdir(join(root, "usr", name), { recursive: true });
     await run(["ln", "-sfnT", `usr/${name}`, join(root, name)]);
   }
@@ -60,6 +71,21 @@ export function checkPins(found: Package[], pins: Record<string, string>): void 
     if (version.replace(/\+b\d+$/, "") === pin) continue;
     throw new Error(
       `Cannot use package "${name}": the mirror has ${version}; expected ${pin}; set the new version in scripts/stack/pins.ts after a test run`,
+    );
+  }
+}
+
+/**
+ * Compares the upstream part of fetched versions with the one that was tested.
+ *
+ * @throws When it is another one; a security update of the distribution, which keeps it, is accepted.
+ */
+export function checkUpstream(found: Package[], versions: Record<string, string>): void {
+  for (const [name, wanted] of Object.entries(versions)) {
+    const version = found.find((item) => item.name === name)?.version ?? "nothing";
+    if (version.split(/[-+~]/)[0] === wanted) continue;
+    throw new Error(
+      `Cannot use package "${name}": the mirror has ${version}; expected upstream version ${wanted}; set the new one in scripts/stack/pins.ts after a test run`,
     );
   }
 }
@@ -94,6 +120,19 @@ export async function librariesOf(tree: string, program: string): Promise<string
 }
 
 /**
+ * Follows the links of a path inside a tree. An absolute link means the tree's own root, not this machine's.
+ *
+ * @param path Absolute path in the tree.
+ * @returns The file itself, as a path on this machine.
+ * @throws When there is none.
+ */
+export async function resolveIn(tree: string, path: string): Promise<string> {
+  const place = join(tree, path);
+  const target = await readlink(place).catch(() => undefined);
+  return target?.startsWith("/") ? resolveIn(tree, target) : realpath(place);
+}
+
+/**
  * Copies a program with the libraries it needs from one tree into another.
  *
  * @param program Absolute path in the first tree.
@@ -107,7 +146,7 @@ export async function transplant(tree: string, program: string, root: string, pa
   for (const [from = "", to = ""] of copies) {
     const target = join(root, to);
     await mkdir(dirname(target), { recursive: true });
-    await cp(await realpath(join(tree, from)), target);
+    await cp(await resolveIn(tree, from), target);
     await chmod(target, 0o755);
   }
 }

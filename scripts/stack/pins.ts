@@ -79,6 +79,60 @@ export const KUBE_PROXY_PACKAGES = [
   "netbase",
 ] as const;
 
+/**
+ * The container runtime that travels along: the packages of its programs, and those of the libraries that they need. The
+ * upstream versions were tested together; a security update of the distribution keeps them.
+ */
+export const RUNTIME = {
+  versions: { "docker.io": "20.10.24", containerd: "1.6.20", runc: "1.1.5", iptables: "1.8.9" },
+  packages: [
+    "conntrack",
+    "containerd",
+    "docker.io",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "kmod",
+    "libbpf1",
+    "libbsd0",
+    "libc6",
+    "libcap2",
+    "libcom-err2",
+    "libdevmapper1.02.1",
+    "libelf1",
+    "libgcrypt20",
+    "libgpg-error0",
+    "libgssapi-krb5-2",
+    "libipset13",
+    "libk5crypto3",
+    "libkeyutils1",
+    "libkrb5-3",
+    "libkrb5support0",
+    "liblz4-1",
+    "liblzma5",
+    "libmd0",
+    "libmnl0",
+    "libnetfilter-conntrack3",
+    "libnfnetlink0",
+    "libnftnl11",
+    "libnsl2",
+    "libpcre2-8-0",
+    "libseccomp2",
+    "libselinux1",
+    "libssl3",
+    "libsystemd0",
+    "libtirpc3",
+    "libudev1",
+    "libwrap0",
+    "libxtables12",
+    "libzstd1",
+    "runc",
+    "socat",
+    "tini",
+    "zlib1g",
+  ],
+} as const;
+
 /** The infrastructure container: our own program (pause.c) under the version kubelet 1.20 expects. */
 export const PAUSE = { version: "3.2" } as const;
 

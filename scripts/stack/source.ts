@@ -1,11 +1,11 @@
-import type { BundleEntry } from "../../src/bundle/index-format.ts";
+import type { BundleEntry, RuntimeLinkEntry } from "../../src/bundle/index-format.ts";
 import type { Cache } from "../lib/cache.ts";
 
 /** A file of the stack together with its line of the index, all but what is measured on the file. */
 export interface Artefact {
   /** The file, somewhere outside the stack directory. */
   file: string;
-  entry: DistributiveOmit<BundleEntry, "size" | "sha256">;
+  entry: DistributiveOmit<BundleEntry, "size" | "sha256"> & { path: string };
 }
 
 /** `Omit` that keeps the members of a union apart. */
@@ -14,6 +14,8 @@ export type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omi
 /** What one recipe gave. */
 export interface Produced {
   artefacts: Artefact[];
+  /** Further names of files of the runtime. */
+  links?: RuntimeLinkEntry[];
   /** True when nothing had to be made or fetched. */
   hit: boolean;
   /** Why there is nothing, when the machine lacks a means that is allowed to be missing. */
