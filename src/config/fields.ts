@@ -5,6 +5,7 @@ import { etcd } from "./fields/etcd.ts";
 import { kubelet } from "./fields/kubelet.ts";
 import { network } from "./fields/network.ts";
 import { node } from "./fields/node.ts";
+import { preflight } from "./fields/preflight.ts";
 
 /** Every key of the configuration, by subject, in the order of the files that it is written to. */
 export const fields = {
@@ -15,6 +16,7 @@ export const fields = {
   ...docker,
   ...kubelet,
   ...daemon,
+  ...preflight,
 };
 
 /** The same table with a heading for each subject. */
@@ -26,4 +28,5 @@ export const subjects = [
   { title: "Docker", fields: docker },
   { title: "Kubelet", fields: kubelet },
   { title: "Daemon", fields: daemon },
+  { title: "Preflight", fields: preflight },
 ] as const;

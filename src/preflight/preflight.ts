@@ -1,49 +1,115 @@
 import { checkBundle } from "../bundle/bundle.ts";
 import type { Finding } from "../errors.ts";
-import type { Check, CheckInput, Plan } from "./check.ts";
+import type { Check, CheckInput, CodeInfo, Plan } from "./check.ts";
 import { checks } from "./checks.ts";
+import { bundleCode, bundleCodes, notLinuxCode } from "./codes.ts";
 import { look } from "./look.ts";
 import type { HostProbe } from "./probe.ts";
 
 /** What preflight works on. */
 export interface PreflightOptions extends Plan {
   probe: HostProbe;
+  /** Why the bundle could not be opened; what its checks would make of an empty one is noise. */
+  bundleProblem?: Omit<Finding, "code">;
 }
+
+/** A check that found nothing. */
+export type Passed = Pick<CodeInfo, "code" | "title">;
+
+/** A check that could not be made, and why. */
+export type Unseen = Passed & { reason: string };
 
 /** All that was found; init goes on when there are no errors. */
 export interface PreflightReport {
   errors: Finding[];
   warnings: Finding[];
+  passed: Passed[];
+  unseen: Unseen[];
+}
+
+/** What came of one check. */
+interface Verdict {
+  about: CodeInfo;
+  findings: readonly Finding[];
+  unseen: string | undefined;
 }
 
 /**
  * Checks the host, the plan and the bundle before the first change. Looks at everything at once, then judges, and
  * reports all findings together in the order of the table of checks.
  */
-export async function runPreflight({ probe, ...plan }: PreflightOptions): Promise<PreflightReport> {
+export async function runPreflight(options: PreflightOptions): Promise<PreflightReport> {
+  const { probe, bundleProblem, ...plan } = options;
   const os = probe.os();
-  if (os !== "linux") return { errors: [notLinux(os)], warnings: [] };
+  if (os !== "linux") return reportOf([notLinux(os)]);
   const facts = await look(probe, plan);
-  const missing = new Set(facts.missing);
-  const bundle = await checkBundle(plan.bundle, {
-    platform: plan.node.platform,
-    use: (entry) => missing.has(entry),
-  });
   const input: CheckInput = { ...plan, facts };
-  const found = (level: Check["level"]) =>
-    checks.filter((check) => check.level === level).flatMap((check) => findings(check, input));
-  return { errors: [...found("error"), ...bundle], warnings: found("warning") };
+  return reportOf([
+    { about: notLinuxCode, findings: [], unseen: undefined },
+    ...checks.map((check) => judge(check, { input, bundleProblem })),
+    ...(bundleProblem ? noBundle(bundleProblem) : await judgeBundle(input)),
+  ]);
 }
 
-/** Nothing else can be asked of such a host. */
-function notLinux(os: string): Finding {
+/** Adds to a report what somebody else has looked at. */
+export function withFindings(
+  report: PreflightReport,
+  more: { about: CodeInfo; findings: Finding[] },
+): PreflightReport {
+  const { errors, warnings, passed, unseen } = reportOf([{ ...more, unseen: undefined }]);
   return {
-    code: "NotLinux",
-    message: `This host runs ${os}; expected linux`,
-    hint: "use a Linux host with systemd",
+    errors: [...report.errors, ...errors],
+    warnings: [...report.warnings, ...warnings],
+    passed: [...report.passed, ...passed],
+    unseen: [...report.unseen, ...unseen],
   };
 }
 
-function findings(check: Check, input: CheckInput): Finding[] {
-  return check.run(input).map((problem) => ({ code: check.code, ...problem }));
+/** Nothing else can be asked of such a host. */
+function notLinux(os: string): Verdict {
+  const message = `This host runs ${os}; expected linux`;
+  const finding = { code: notLinuxCode.code, message, hint: "use a Linux host with systemd" };
+  return { about: notLinuxCode, findings: [finding], unseen: undefined };
+}
+
+function judge(
+  check: Check,
+  { input, bundleProblem }: { input: CheckInput; bundleProblem: PreflightOptions["bundleProblem"] },
+): Verdict {
+  const { code } = check;
+  const unseen = bundleProblem && code.startsWith("Bundle") ? "there is no bundle" : check.unseen?.(input);
+  const problems = unseen === undefined ? check.run(input) : [];
+  return { about: check, findings: problems.map((problem) => ({ code, ...problem })), unseen };
+}
+
+async function judgeBundle({ bundle, node, facts }: CheckInput): Promise<Verdict[]> {
+  const found = [...checkBundle(bundle, node), ...((await bundle.source?.check(facts.missing)) ?? [])];
+  // One verdict for each code, and at its end all findings in the order of the bundle's entries.
+  const passed = bundleCodes.filter(({ code }) => !found.some((one) => one.code === code));
+  return [
+    { about: bundleCode, findings: found, unseen: undefined },
+    ...passed.map((about) => ({ about, findings: [], unseen: undefined })),
+  ];
+}
+
+function noBundle(problem: Omit<Finding, "code">): Verdict[] {
+  return [
+    { about: bundleCode, findings: [{ code: bundleCode.code, ...problem }], unseen: undefined },
+    ...bundleCodes.map((about) => ({ about, findings: [], unseen: "there is no bundle" })),
+  ];
+}
+
+function reportOf(verdicts: readonly Verdict[]): PreflightReport {
+  const found = (level: CodeInfo["level"]) =>
+    verdicts.filter(({ about }) => about.level === level).flatMap(({ findings }) => findings);
+  return {
+    errors: found("error"),
+    warnings: found("warning"),
+    passed: verdicts
+      .filter(({ findings, unseen }) => findings.length === 0 && unseen === undefined)
+      .map(({ about: { code, title } }) => ({ code, title })),
+    unseen: verdicts.flatMap(({ about: { code, title }, unseen }) =>
+      unseen === undefined ? [] : [{ code, title, reason: unseen }],
+    ),
+  };
 }

@@ -55,7 +55,9 @@ export interface ProbedEngine {
 export interface Space {
   /** The same for all paths of one file system. */
   device: number;
+  /** What root may still write. */
   freeBytes: number;
+  totalBytes: number;
 }
 
 /**
@@ -72,6 +74,8 @@ export interface HostProbe {
   cpus(): number;
   /** As in `/lib/modules/RELEASE`. */
   kernelRelease(): string;
+  /** The architecture of the running kernel, as `uname -m` prints it. */
+  machine(): string;
   addresses(): readonly ProbedAddress[];
   /** True when a program of this name is on the path that nodelet's children get. */
   hasProgram(name: string): boolean;
@@ -84,10 +88,27 @@ export interface HostProbe {
   fileSize(path: string): Promise<number | undefined>;
   /** Undefined when the file system does not say. */
   space(path: string): Promise<Space | undefined>;
+  /** The path without symbolic links; what of it does not exist yet is taken as it is. */
+  realPath(path: string): Promise<string>;
+  /** True when this user may write to the path, or make it where it does not exist. */
+  writable(path: string): Promise<boolean>;
+  /**
+   * Writes and syncs pages of 2 KiB to a file without a name where the path is or would be: what etcd does all the time.
+   *
+   * @returns milliseconds of each write; undefined when nothing could be written
+   */
+  syncedWrites(path: string): Promise<readonly number[] | undefined>;
   /** Who listens on these TCP ports. */
   listeners(ports: readonly number[]): Promise<readonly Listener[]>;
   /** The units as systemd knows them; undefined when systemd does not answer. */
   units(names: readonly string[]): Promise<readonly ProbedUnit[] | undefined>;
+  /** Names of all units that are active; undefined when systemd does not answer. */
+  activeUnits(): Promise<readonly string[] | undefined>;
+  /**
+   * What `iptables -S` prints: policies, chains and rules of the table `filter`; empty when there are none. Undefined when
+   * there is no such program, or this user may not ask it. Asking loads no kernel module.
+   */
+  firewallRules(): Promise<string | undefined>;
   /** Undefined when no engine answers. */
   engine(): Promise<ProbedEngine | undefined>;
 }

@@ -8,12 +8,12 @@ export const bundleNotAtHand: Check = {
   run({ facts, bundle }) {
     // While no engine answers, nobody knows which images it has.
     const missing = facts.missing.filter((entry) => entry.kind !== "image" || facts.engine);
-    if (bundle.dir !== undefined || missing.length === 0) return [];
+    if (bundle.source !== undefined || missing.length === 0) return [];
     const names = missing.map((entry) => entry.name).join(", ");
     return [
       {
         message: `The bundle "${bundle.index.name}" is not at hand, and this host lacks of it: ${names}`,
-        hint: "name it with --bundle DIR",
+        hint: "name it with --bundle FILE",
       },
     ];
   },

@@ -1,6 +1,6 @@
 import type { Check } from "../check.ts";
-import { setting } from "../check.ts";
-import { DISTRO_ETCD_DIR } from "../look.ts";
+import { needsEngine, needsRoot, setting } from "../check.ts";
+import { DISTRO_ETCD_DIR } from "../look/leftovers.ts";
 import { isOwnContainer, isPodContainer } from "../ours.ts";
 
 /** Units of other distributions, and the command that removes each of them. */
@@ -70,6 +70,7 @@ export const containerNameTaken: Check = {
   code: "ContainerNameTaken",
   level: "error",
   title: "the names of our containers are free",
+  unseen: needsEngine,
   run({ facts }) {
     const taken =
       facts.engine?.containers.filter((one) => OUR_NAMES.includes(one.name) && !isOwnContainer(one)) ?? [];
@@ -85,6 +86,7 @@ export const podContainers: Check = {
   code: "PodContainers",
   level: "error",
   title: "there are no containers of another kubelet",
+  unseen: needsEngine,
   run({ facts, installed }) {
     const pods = installed ? [] : (facts.engine?.containers.filter(isPodContainer) ?? []);
     if (pods.length === 0) return [];
@@ -107,6 +109,7 @@ export const etcdLeftovers: Check = {
   code: "EtcdLeftovers",
   level: "error",
   title: "the directory of etcd's data is empty",
+  unseen: needsRoot,
   run({ facts, config, installed }) {
     if (installed || config.role !== "master" || facts.etcdData.length === 0) return [];
     const dir = config.etcdDataDir;

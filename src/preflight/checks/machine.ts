@@ -13,6 +13,8 @@ export const notRoot: Check = {
   code: "NotRoot",
   level: "error",
   title: "nodelet runs as root",
+  // Looking is for everybody.
+  unseen: ({ facts, looking }) => (looking && facts.uid !== 0 ? "init itself must run as root" : undefined),
   run: ({ facts }) =>
     facts.uid === 0
       ? []

@@ -3,10 +3,8 @@ import type { Check, CheckInput, Problem } from "../check.ts";
 import { setting } from "../check.ts";
 import { isOwnListener } from "../ours.ts";
 import type { Network } from "../parse.ts";
+import { CONTAINER_BRIDGES } from "./interfaces.ts";
 import { collides, portsOf, stopCommand } from "../ports.ts";
-
-/** Bridges for containers, whose networks are local to this host. */
-const CONTAINER_BRIDGES = ["docker0", "cni0"];
 
 /** Names that a Node may have. */
 const NODE_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
@@ -131,6 +129,14 @@ export const nodeName: Check = {
       return [
         {
           message: `The node's name "${node.name}" has ${node.name.length} characters; expected at most 63`,
+          hint,
+        },
+      ];
+    }
+    if (/^localhost(\.|$)/.test(node.name)) {
+      return [
+        {
+          message: `The node's name is "${node.name}", which every host has for itself; expected a name of its own`,
           hint,
         },
       ];

@@ -1,4 +1,4 @@
-import type { Bundle } from "../../../src/bundle/bundle.ts";
+import { type Bundle, bundleOf } from "../../../src/bundle/bundle.ts";
 import type { BundleEntry } from "../../../src/bundle/index-format.ts";
 import type { Config } from "../../../src/config/config.ts";
 import { loadConfig } from "../../../src/config/load.ts";
@@ -25,6 +25,15 @@ const FILES: Readonly<Record<string, string>> = {
   "/lib/modules/6.1.0-1-amd64/modules.dep":
     "kernel/fs/overlayfs/overlay.ko.xz:\nkernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\nkernel/net/netfilter/nf_conntrack.ko.xz:\n",
   "/lib/modules/6.1.0-1-amd64/modules.builtin": "kernel/net/ipv4/netfilter/ip_tables.ko\n",
+  "/etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+  "/proc/sys/fs/inotify/max_user_instances": "128\n",
+  "/proc/sys/fs/inotify/max_user_watches": "65536\n",
+  "/proc/sys/fs/file-max": "9223372036854775807\n",
+  "/proc/sys/fs/nr_open": "1048576\n",
+  "/proc/sys/kernel/hostname": "n1\n",
+  "/etc/hosts": "127.0.0.1 localhost\n10.88.0.11 n1 # added by the installer\n",
+  "/sys/class/net/lo/mtu": "65536\n",
+  "/sys/class/net/eth0/mtu": "1500\n",
   "/proc/net/route": [
     "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT",
     "eth0\t00000000\t0100580A\t0003\t0\t0\t0\t00000000\t0\t0\t0",
@@ -46,12 +55,20 @@ const FILES: Readonly<Record<string, string>> = {
   ),
 };
 
+/** Files of a host with the older cgroup hierarchies. */
+export const cgroupV1: Readonly<Record<string, string | undefined>> = {
+  "/sys/fs/cgroup/cgroup.controllers": undefined,
+  "/proc/cgroups": `#subsys_name\thierarchy\tnum_cgroups\tenabled\n${["cpuset", "cpu", "memory", "pids"].map((name) => `${name}\t3\t1\t1\n`).join("")}`,
+};
+
 /** What is different from the healthy host. */
 export interface Overrides {
   uid?: number;
   os?: string;
   now?: number;
   cpus?: number;
+  machine?: string;
+  kernel?: string;
   /** Added to the files; undefined takes one away. Directories are those that files are in. */
   files?: Readonly<Record<string, string | undefined>>;
   missingPrograms?: readonly string[];
@@ -59,8 +76,17 @@ export interface Overrides {
   listeners?: readonly Partial<Listener>[];
   units?: readonly Partial<ProbedUnit>[] | "none";
   engine?: Partial<ProbedEngine> | "none";
-  /** Bytes by mount point. */
+  activeUnits?: readonly string[];
+  firewall?: string | "none";
+  /** Free bytes by mount point. */
   free?: Readonly<Record<string, number>>;
+  /** Bytes of every file system. */
+  total?: number;
+  /** Where symbolic links lead. */
+  links?: Readonly<Record<string, string>>;
+  unwritable?: readonly string[];
+  /** Milliseconds, each so many times. */
+  writes?: readonly [ms: number, times: number][] | "none";
   sizes?: Readonly<Record<string, number>>;
 }
 
@@ -77,7 +103,8 @@ export function healthyProbe(over: Overrides = {}): HostProbe {
     os: () => over.os ?? "linux",
     now: () => over.now ?? Date.UTC(2026, 5, 1),
     cpus: () => over.cpus ?? 2,
-    kernelRelease: () => "6.1.0-1-amd64",
+    kernelRelease: () => over.kernel ?? "6.1.0-1-amd64",
+    machine: () => over.machine ?? "x86_64",
     addresses: () =>
       over.addresses ?? [
         { interface: "lo", address: "127.0.0.1", cidr: "127.0.0.1/8", internal: true },
@@ -96,14 +123,27 @@ export function healthyProbe(over: Overrides = {}): HostProbe {
       const inside = free
         .filter(([point]) => path.startsWith(point))
         .sort(([a], [b]) => b.length - a.length)[0];
-      return inside && { device: free.indexOf(inside), freeBytes: inside[1] };
+      const totalBytes = over.total ?? 200 * 2 ** 30;
+      return inside && { device: free.indexOf(inside), freeBytes: inside[1], totalBytes };
     },
+    realPath: async (path) => over.links?.[path] ?? path,
+    writable: async (path) => !over.unwritable?.includes(path),
+    syncedWrites: async () =>
+      over.writes === "none"
+        ? undefined
+        : (over.writes ?? [[0.2, 100]]).flatMap(([ms, times]) => Array<number>(times).fill(ms)),
     listeners: async (ports) =>
       (over.listeners ?? []).map(listener).filter(({ port }) => ports.includes(port)),
     units: async (names) =>
       over.units === "none"
         ? undefined
         : names.map((name) => unit(name, typeof over.units === "object" ? over.units : [])),
+    activeUnits: async () =>
+      over.units === "none"
+        ? undefined
+        : (over.activeUnits ?? ["systemd-timesyncd.service", "docker.service"]),
+    firewallRules: async () =>
+      over.firewall === "none" ? undefined : (over.firewall ?? "-P INPUT ACCEPT\n"),
     engine: async () => (over.engine === "none" ? undefined : engine(over.engine ?? {})),
   };
 }
@@ -155,6 +195,7 @@ const NODE: NodeFacts = {
   podCidr: "10.20.0.0/24",
   server: "https://127.0.0.1:6443",
   platform: "linux/amd64",
+  runtime: "host",
 };
 
 const IMAGES = ["pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
@@ -182,22 +223,26 @@ export function entries(): BundleEntry[] {
   ];
 }
 
-/** A bundle of which only the index is at hand, so that no files are needed. */
-export function bundle(over: { dir?: string; platform?: string; entries?: BundleEntry[] } = {}): Bundle {
-  const all = over.entries ?? entries();
-  const images = all.filter((entry) => entry.kind === "image");
-  return {
-    index: { format: 1, name: "kubernetes-1.20.2", platform: over.platform ?? "linux/amd64", entries: all },
-    dir: over.dir,
-    kubernetesVersion: "v1.20.2",
-    images,
-    binaries: all.filter((entry) => entry.kind !== "image"),
-    findImage: (name) => images.find((image) => image.name === name),
-    image: () => {
+/** A bundle of which only the index is at hand, or one whose content is as its check says. */
+export function bundle(
+  over: {
+    damage?: (entries: readonly BundleEntry[]) => Finding[];
+    platform?: string;
+    entries?: BundleEntry[];
+  } = {},
+): Bundle {
+  const { damage, platform = "linux/amd64" } = over;
+  const index = { format: 1, name: "kubernetes-1.20.2", platform, entries: over.entries ?? entries() };
+  const source = damage && {
+    index,
+    path: "/nowhere",
+    content: () => {
       throw new Error("not asked for by preflight");
     },
-    fileOf: (entry) => entry.path,
+    check: async (checked: readonly BundleEntry[]) => damage(checked),
+    bytesToCheck: () => 0,
   };
+  return bundleOf(index, source);
 }
 
 /** Images and programs that a host has when all of the bundle is installed. */

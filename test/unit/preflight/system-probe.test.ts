@@ -25,6 +25,7 @@ test("the real probe looks at this machine", async () => {
     podCidr: "10.20.0.0/24",
     server: "https://127.0.0.1:6443",
     platform: "linux/amd64",
+    runtime: "host" as const,
   };
   const { errors, warnings } = await runPreflight({
     config: config(),
