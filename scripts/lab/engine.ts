@@ -7,10 +7,21 @@ import { withLock } from "../lib/lock.ts";
 import { elapsed, say } from "../lib/progress.ts";
 import { run, tail, type RunOptions, type RunResult } from "../lib/run.ts";
 import { waitFor } from "../lib/wait.ts";
-import { DATA_DIR, DOCKER, LABEL, NETWORK, RESOLV_CONF, RUN_DIR, SOCKET } from "./constants.ts";
+import {
+  BARE_NETWORK,
+  DATA_DIR,
+  DOCKER,
+  EMPTY_RESOLV_CONF,
+  LABEL,
+  type Network,
+  NETWORK,
+  RESOLV_CONF,
+  RUN_DIR,
+  SOCKET,
+} from "./constants.ts";
 import { buildWrapper, lacksSysResource, wrapperSettings } from "./limits.ts";
 
-const PACKAGES = ["docker.io", "iptables", "procps"];
+const PACKAGES = ["docker.io", "iproute2", "iptables", "procps"];
 const PID_FILE = join(RUN_DIR, "docker.pid");
 const LOG_FILE = join(RUN_DIR, "dockerd.log");
 const START_DEADLINE_MS = 60_000;
@@ -43,7 +54,7 @@ async function enginePid(): Promise<number | undefined> {
 }
 
 /**
- * Makes sure the lab's own Docker engine runs, and that it has the lab's network. An engine the machine already has is
+ * Makes sure the lab's own Docker engine runs, and that it has the lab's networks. An engine the machine already has is
  * not touched: socket, data, containers and the bridge of this one are its own.
  *
  * @throws When it cannot be installed or does not answer in time; the message has the end of its log.
@@ -52,8 +63,8 @@ export async function ensureEngine(cache: Cache = Cache.standard()): Promise<voi
   await mkdir(RUN_DIR, { recursive: true, mode: 0o700 });
   await withLock(join(RUN_DIR, "lock"), TURN_DEADLINE_MS, async () => {
     if (!(await answers())) await startEngine(cache);
-    await writeFile(RESOLV_CONF.path, RESOLV_CONF.text);
-    await ensureNetwork();
+    for (const { path, text } of [RESOLV_CONF, EMPTY_RESOLV_CONF]) await writeFile(path, text);
+    for (const network of [NETWORK, BARE_NETWORK]) await ensureNetwork(network);
   });
 }
 
@@ -123,18 +134,12 @@ async function installWrapper(cache: Cache): Promise<string> {
   return target;
 }
 
-async function ensureNetwork(): Promise<void> {
-  const found = await docker(["network", "ls", "-q", "--filter", `name=^${NETWORK.name}$`]);
+async function ensureNetwork({ name, bridge, subnet, gateway, internal }: Network): Promise<void> {
+  const found = await docker(["network", "ls", "-q", "--filter", `name=^${name}$`]);
   if (found.stdout.trim() !== "") return;
-  const options = [
-    "--subnet",
-    NETWORK.subnet,
-    "--gateway",
-    NETWORK.gateway,
-    "-o",
-    `com.docker.network.bridge.name=${NETWORK.bridge}`,
-  ];
-  await docker(["network", "create", "--driver", "bridge", "--label", LABEL, ...options, NETWORK.name]);
+  const addresses = ["--subnet", subnet, "--gateway", gateway];
+  const options = ["-o", `com.docker.network.bridge.name=${bridge}`, ...(internal ? ["--internal"] : [])];
+  await docker(["network", "create", "--driver", "bridge", "--label", LABEL, ...addresses, ...options, name]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Cache } from "../lib/cache.ts";
+import { run } from "../lib/run.ts";
 import { waitFor } from "../lib/wait.ts";
-import { DOCKER, LABEL, NETWORK, RESOLV_CONF } from "./constants.ts";
+import { BARE_NETWORK, DOCKER, EMPTY_RESOLV_CONF, LABEL, NETWORK, RESOLV_CONF } from "./constants.ts";
 import { copyInto, copyOutOf } from "./copy.ts";
 import { docker, dockerEnv, ensureEngine } from "./engine.ts";
 import { ensureImage } from "./image.ts";
@@ -25,8 +26,13 @@ export interface Share {
 export interface HostOptions {
   /** Name of the container and of the host itself. */
   name: string;
-  /** A fixed address in 10.88.0.0/24; the engine picks one when left out, and perhaps another after a restart. */
+  /**
+   * A fixed address in 10.88.0.0/24, of a bare host in 10.89.0.0/24; the engine picks one when left out, and perhaps another
+   * after a restart.
+   */
   ip?: string;
+  /** Without Docker and all that comes with it, and without default route and name server. */
+  bare?: boolean;
   /** Another image than the standard one. */
   image?: string;
   /** Directories of this machine that the host sees, for example a stack at /srv/stack. */
@@ -58,12 +64,12 @@ export interface LabHost {
 }
 
 /** State that must be on a real disk and outlive a power cut; overlay file systems cannot be stacked in an overlay. */
-const VOLUMES = ["/var/lib/docker", "/var/lib/kubelet", "/var/opt/pf9"];
+const VOLUMES = ["/var/lib/kubelet", "/var/opt/pf9"];
 
 const READY_DEADLINE_MS = 120_000;
 
 /**
- * Makes a lab host and waits until systemd and the Docker engine in it are up. The engine and the image are made first
+ * Makes a lab host and waits until systemd, and the Docker engine if it has one, are up. The engine and the image are made first
  * when they are missing.
  *
  * @throws When a host of that name exists, or when the new one is not ready in time (it is removed then; the message has the
@@ -72,22 +78,24 @@ const READY_DEADLINE_MS = 120_000;
 export async function startHost(options: HostOptions): Promise<LabHost> {
   const cache = Cache.standard();
   await ensureEngine(cache);
-  const image = options.image ?? (await ensureImage(cache));
-  const shares = [{ source: RESOLV_CONF.path, target: "/etc/resolv.conf" }, ...(options.shares ?? [])];
+  const image = options.image ?? (await ensureImage(cache, options.bare ? "bare" : "docker"));
+  const network = options.bare ? BARE_NETWORK : NETWORK;
+  const volumes = options.bare ? VOLUMES : ["/var/lib/docker", ...VOLUMES];
+  const resolver = options.bare ? EMPTY_RESOLV_CONF : RESOLV_CONF;
+  const shares = [{ source: resolver.path, target: "/etc/resolv.conf" }, ...(options.shares ?? [])];
   await docker([
     ...["create", "--privileged", "--cgroupns=private", "--stop-signal", "SIGRTMIN+3", "--label", LABEL],
-    ...["--name", options.name, "--hostname", options.name, "--network", NETWORK.name],
+    ...["--name", options.name, "--hostname", options.name, "--network", network.name],
     ...(options.ip === undefined ? [] : ["--ip", options.ip]),
     ...["--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777"],
-    ...VOLUMES.flatMap((path) => ["--mount", `type=volume,dst=${path},volume-label=${LABEL}`]),
+    ...volumes.flatMap((path) => ["--mount", `type=volume,dst=${path},volume-label=${LABEL}`]),
     ...shares.flatMap(({ source, target }) => ["--mount", `type=bind,src=${source},dst=${target},readonly`]),
     image,
   ]);
   try {
-    await docker(["start", options.name]);
     const host = await attachHost(options.name);
-    await waitReady(host);
-    return host;
+    await host.start();
+    return await attachHost(options.name);
   } catch (error) {
     const script =
       "systemctl list-jobs --no-pager; systemctl --failed --no-pager; journalctl -n 20 --no-pager";
@@ -105,9 +113,11 @@ export async function startHost(options: HostOptions): Promise<LabHost> {
  * @throws When there is none of that name in the lab.
  */
 export async function attachHost(name: string): Promise<LabHost> {
-  const format = `{{(index .NetworkSettings.Networks "${NETWORK.name}").IPAddress}}`;
+  // While the cable is pulled there is no address, but the mode still has the network that the host was made in.
+  const format =
+    '{{$network := printf "%s" .HostConfig.NetworkMode}}{{$network}} {{with index .NetworkSettings.Networks $network}}{{.IPAddress}}{{end}}';
   const { stdout } = await docker(["inspect", "--type", "container", "--format", format, name]);
-  const ip = stdout.trim();
+  const [network = "", ip = ""] = stdout.trim().split(" ");
   const host: LabHost = {
     name,
     ip,
@@ -118,25 +128,39 @@ export async function attachHost(name: string): Promise<LabHost> {
     kill: async () => void (await docker(["kill", name])),
     start: async () => {
       await docker(["start", name]);
-      await waitReady(host);
+      await dropRoute(name, network);
+      await waitReady(host, network);
     },
-    disconnect: async () => void (await docker(["network", "disconnect", NETWORK.name, name])),
-    connect: async () => void (await docker(["network", "connect", "--ip", ip, NETWORK.name, name])),
+    disconnect: async () => void (await docker(["network", "disconnect", network, name])),
+    connect: async () => {
+      await docker(["network", "connect", "--ip", ip, network, name]);
+      await dropRoute(name, network);
+    },
     remove: async () => void (await docker(["rm", "--force", "--volumes", name])),
   };
   return host;
 }
 
+/** The engine gives a default route even in a network without a way out; a bare host, which has no tool for it, loses it. */
+async function dropRoute(name: string, network: string): Promise<void> {
+  if (network !== BARE_NETWORK.name) return;
+  const { stdout } = await docker(["inspect", "--format", "{{.State.Pid}}", name]);
+  await run(["nsenter", "--target", stdout.trim(), "--net", "ip", "route", "flush", "exact", "0.0.0.0/0"]);
+}
+
 /** systemd says itself when all its jobs are done; before its bus is up the question fails and is asked again. */
-async function waitReady(host: LabHost): Promise<void> {
-  const script = "systemctl is-system-running --wait; docker info --format '{{.Driver}}'";
+async function waitReady(host: LabHost, network: string): Promise<void> {
+  const bare = network === BARE_NETWORK.name;
+  const engine = bare ? "echo bare" : "docker info --format '{{.Driver}}'";
+  const script = `systemctl is-system-running --wait; ${engine}`;
+  const what = `lab host ${host.name} with systemd${bare ? "" : " and Docker"} up`;
   await waitFor(
     async () => {
       const { stdout, stderr } = await host.exec(["sh", "-c", script], { timeoutMs: 60_000 });
       if (/^(running|degraded)\n\w+/.test(stdout)) return true;
       throw new Error(`it says "${stdout.trim()} ${stderr.trim()}"`);
     },
-    { what: `lab host ${host.name} with systemd and Docker up`, deadlineMs: READY_DEADLINE_MS, everyMs: 50 },
+    { what, deadlineMs: READY_DEADLINE_MS, everyMs: 50 },
   );
 }
 

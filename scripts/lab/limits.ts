@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { ensurePackages } from "../lib/apt.ts";
 import type { Cache } from "../lib/cache.ts";
 import { run } from "../lib/run.ts";
-import { RUNC } from "./constants.ts";
 
 const CAP_SYS_RESOURCE = 24n;
 
@@ -28,22 +27,10 @@ export async function lacksSysResource(): Promise<boolean> {
 export async function buildWrapper(cache: Cache): Promise<string> {
   const source = join(import.meta.dir, "runc-lab.c");
   const text = await readFile(source, "utf8");
-  const { dir } = await cache.cached({ name: "runc-lab", key: { text, RUNC } }, async ({ out }) => {
+  const { dir } = await cache.cached({ name: "runc-lab", key: { text } }, async ({ out }) => {
     await ensurePackages(["gcc", "libc6-dev"]);
-    const define = `-DREAL_RUNC="${RUNC}"`;
-    await run([
-      "gcc",
-      "-Os",
-      "-Wall",
-      "-Wextra",
-      "-Werror",
-      "-static",
-      "-s",
-      define,
-      "-o",
-      join(out, "runc-lab"),
-      source,
-    ]);
+    const options = ["-Os", "-Wall", "-Wextra", "-Werror", "-static", "-s"];
+    await run(["gcc", ...options, "-o", join(out, "runc-lab"), source]);
   });
   return join(dir, "runc-lab");
 }

@@ -16,9 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef REAL_RUNC
-#define REAL_RUNC "/usr/sbin/runc"
-#endif
+/* The distribution's, else the one that nodelet brings along. */
+static char *const real_runc[] = { "/usr/sbin/runc", "/opt/pf9/bin/runc", NULL };
 
 static void fail(const char *action, const char *object) {
 	fprintf(stderr, "runc-lab: cannot %s \"%s\": %s\n", action, object, strerror(errno));
@@ -180,8 +179,13 @@ int main(int argc, char **argv) {
 			edit(process);
 		}
 	}
-	argv[0] = (char *)REAL_RUNC;
-	execv(REAL_RUNC, argv);
-	fail("run", REAL_RUNC);
+	for (char *const *runc = real_runc; *runc != NULL; runc++) {
+		argv[0] = *runc;
+		execv(*runc, argv);
+		if (errno != ENOENT) {
+			break;
+		}
+	}
+	fail("run", argv[0]);
 	return 125;
 }
