@@ -3,6 +3,9 @@ import { dockerNeed, type DockerSettings, parseDockerSettings } from "../src/doc
 import { ensureAll } from "../src/host/host.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { DOCKER_NEEDS } from "./045-docker-start.ts";
+import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { ownEngineSettings, renderEngineUnit } from "../src/docker/engine-unit.ts";
+import { dirname } from "node:path";
 
 /** Docker's daemon.json: log limits, live restore, cgroup driver; everything else in it stays as it is. */
 export const dockerConfigure: Phase = {
@@ -12,10 +15,11 @@ export const dockerConfigure: Phase = {
   needs: [],
   async start(ctx) {
     const { host, paths } = ctx;
+    const runtime = await ensureAll(host, ctx.node.runtime === "bundled" ? runtimeOf(ctx) : []);
     const before = parseDockerSettings(await host.read(paths.daemonJson), paths.daemonJson);
     const after = mergeSettings(before, ctx);
     const need = dockerNeed(before, after);
-    if (need === "nothing") return "unchanged";
+    if (need === "nothing") return runtime;
     const older = await host.read(DOCKER_NEEDS);
     return await ensureAll(host, [
       // First the note of what Docker needs, then the reason: a kill in between costs one restart too many.
@@ -28,12 +32,47 @@ export const dockerConfigure: Phase = {
   stop: async () => "unchanged",
 };
 
+/** The engine of the bundle: its files, its unit, and the places that it will fill. */
+function runtimeOf({ bundle, config, paths }: Ctx): AnyWanted[] {
+  const dirs = ["bin", "lib", "lib/xtables"].map((name): AnyWanted => ({
+    kind: "dir",
+    path: `${paths.runtimeDir}/${name}`,
+    mode: 0o755,
+  }));
+  const files = bundle.runtime.map((entry): AnyWanted => ({
+    kind: "copy",
+    path: `${paths.runtimeDir}/${entry.name}`,
+    source: () => bundle.content(entry),
+    sha256: entry.sha256,
+    size: entry.size,
+    mode: entry.mode,
+  }));
+  const links = (bundle.index.links ?? []).map(({ name, target }): AnyWanted => ({
+    kind: "link",
+    path: `${paths.runtimeDir}/${name}`,
+    target,
+  }));
+  const claimed = [config.dockerDataDir, "/run/docker", "/run/docker.sock", "/run/docker.pid", "/etc/docker"];
+  return [
+    ...dirs,
+    ...files,
+    ...links,
+    ...claimed.map((path): AnyWanted => ({ kind: "tree", path })),
+    { kind: "dir", path: dirname(paths.engineUnit), mode: 0o755 },
+    { kind: "file", path: paths.engineUnit, content: renderEngineUnit(config), mode: 0o644 },
+  ];
+}
+
 /**
  * The settings with ours on top. What the operator has set stays where it is safe: another log driver with its options,
  * and limits of his own.
  */
-export function mergeSettings(before: DockerSettings, { config }: Pick<Ctx, "config">): DockerSettings {
-  const after: DockerSettings = { ...before, "live-restore": config.dockerLiveRestore };
+export function mergeSettings(
+  before: DockerSettings,
+  { config, node }: Pick<Ctx, "config" | "node">,
+): DockerSettings {
+  const own = node.runtime === "bundled" ? ownEngineSettings(config) : {};
+  const after: DockerSettings = { ...own, ...before, "live-restore": config.dockerLiveRestore };
   const driver = before["log-driver"] ?? "json-file";
   const options = before["log-opts"] as DockerSettings | undefined;
   if (driver === "json-file" && options?.["max-size"] === undefined) {

@@ -1,5 +1,6 @@
 import type { Ctx } from "../src/ctx.ts";
 import { AppError } from "../src/errors.ts";
+import { engineUnit } from "../src/docker/engine-unit.ts";
 import { endOrphans, findOrphans } from "../src/docker/orphans.ts";
 import { ensureAll } from "../src/host/host.ts";
 import { removePodContainers } from "../src/host/kinds/claims.ts";
@@ -12,7 +13,6 @@ import { type Poll, until } from "../src/runner/wait.ts";
 /** Says `reload` or `restart` from when daemon.json changed until Docker has taken it. */
 export const DOCKER_NEEDS = `${paths.stateDir}/docker-needs`;
 
-const UNIT = "docker.service";
 const SOCKET = "docker.socket";
 
 /** The container engine, running with the configuration that it has. */
@@ -23,11 +23,12 @@ export const dockerStart: Phase = {
   needs: ["040-docker-configure"],
   async start(ctx) {
     const { host } = ctx;
-    const ran = !host.detached && (await readUnit(host, UNIT)).active;
+    const unit = engineUnit(ctx.node);
+    const ran = !host.detached && (await readUnit(host, unit)).active;
     const outcome = await ensureAll(host, [
       // The engine's start brings its socket up, which would outlive it unnoticed.
       ...(!ran && (await hasSocket(ctx)) ? [{ kind: "unit", name: SOCKET, active: true } as const] : []),
-      { kind: "unit", name: UNIT, active: true, enabled: true },
+      { kind: "unit", name: unit, active: true, enabled: true },
     ]);
     const orphans = await endOrphans(host);
     for (const { id, pid } of orphans)
@@ -36,7 +37,7 @@ export const dockerStart: Phase = {
     if (host.detached || need === undefined) return orphans.length > 0 ? "changed" : outcome;
     // One that was started just now has read its settings; one that was only enabled has not.
     if (ran)
-      await host.run(["systemctl", need === "reload" ? "reload" : "restart", UNIT], { timeoutMs: 120_000 });
+      await host.run(["systemctl", need === "reload" ? "reload" : "restart", unit], { timeoutMs: 120_000 });
     await host.ensure({ kind: "absent", path: DOCKER_NEEDS });
     return "changed";
   },
@@ -48,18 +49,19 @@ export const dockerStart: Phase = {
       clock: ctx.clock,
       signal: ctx.signal,
       say,
-      hint: `see "journalctl -u ${UNIT}"`,
+      hint: `see "journalctl -u ${engineUnit(ctx.node)}"`,
     });
     await checkCgroupDriver(ctx.config.dockerCgroupDriver, (await ctx.docker.info()).cgroupDriver);
   },
   async stop(ctx) {
     const removed = await removePodContainers(ctx);
     // Docker ends with us only when it was not running before us.
-    const before = ctx.host.before("unit", UNIT) as UnitFound | undefined;
+    const unit = engineUnit(ctx.node);
+    const before = ctx.host.before("unit", unit) as UnitFound | undefined;
     if (before?.active !== false) return removed > 0 ? "changed" : "unchanged";
     return await ensureAll(ctx.host, [
-      { kind: "unit", name: SOCKET, active: false },
-      { kind: "unit", name: UNIT, active: false },
+      ...((await hasSocket(ctx)) ? [{ kind: "unit", name: SOCKET, active: false } as const] : []),
+      { kind: "unit", name: unit, active: false },
     ]);
   },
   async status(ctx) {
@@ -70,8 +72,8 @@ export const dockerStart: Phase = {
   },
 };
 
-async function hasSocket({ host }: Ctx): Promise<boolean> {
-  if (host.detached) return false;
+async function hasSocket({ host, node }: Ctx): Promise<boolean> {
+  if (host.detached || node.runtime === "bundled") return false;
   const { stdout } = await host.run(["systemctl", "show", SOCKET, "--property=LoadState"]);
   return stdout.trim() === "LoadState=loaded";
 }

@@ -1,3 +1,4 @@
+import type { Bundle } from "../src/bundle/bundle.ts";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { ImageEntry } from "../src/bundle/index-format.ts";
@@ -16,11 +17,17 @@ export const loadImages: Phase = {
       {
         kind: "file",
         path: ctx.paths.installedIndex,
-        content: `${JSON.stringify(ctx.bundle.index, null, 2)}\n`,
+        content: installedIndex(ctx.bundle),
         mode: 0o644,
       },
       ...missing.map(
-        (image) => ({ kind: "image", ...pick(image), archive: ctx.bundle.fileOf(image) }) as const,
+        (image) =>
+          ({
+            kind: "image",
+            ...pick(image),
+            archive: () => ctx.bundle.content(image),
+            from: ctx.bundle.source?.path ?? ctx.bundle.index.name,
+          }) as const,
       ),
     ]);
   },
@@ -32,6 +39,12 @@ export const loadImages: Phase = {
     return { state: "failed", message: `missing: ${missing.map((image) => image.reference).join(", ")}` };
   },
 };
+
+/** What the bundle is made of, without where its content lies. */
+function installedIndex({ index }: Bundle): string {
+  const { format, name, platform, entries, links } = index;
+  return `${JSON.stringify({ format, name, platform, entries, ...(links && { links }) }, null, 2)}\n`;
+}
 
 const pick = ({ reference, imageId }: ImageEntry) => ({ reference, imageId });
 

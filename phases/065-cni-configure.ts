@@ -45,7 +45,7 @@ export function installed(
   return {
     kind: "copy",
     path: `${dir}/${entry.name}`,
-    source: () => ctx.bundle.fileOf(entry),
+    source: () => ctx.bundle.content(entry),
     sha256,
     size,
     mode: 0o755,

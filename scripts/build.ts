@@ -1,8 +1,12 @@
 // Compiles the program to one file, dist/nodelet, with its second name dist/nodeletd, and runs it once.
+// --trusted-key FILE (again and again) compiles in the keys of a maker of bundles instead of the development key.
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { $, type BunPlugin } from "bun";
 import manifest from "../package.json" with { type: "json" };
+import { developmentKey } from "./lib/development-key.ts";
+import { Cache } from "./lib/cache.ts";
 
 const top = join(import.meta.dir, "..");
 const outfile = join(top, "dist/nodelet");
@@ -27,9 +31,17 @@ module.exports = left;`,
   },
 };
 
-/** Builds dist/nodelet. A failed build leaves no old program behind that would pass for the new one. */
-export async function buildProgram(): Promise<{ path: string; bytes: number; ms: number }> {
+/**
+ * Builds dist/nodelet. A failed build leaves no old program behind that would pass for the new one.
+ *
+ * @param options `trustedKeys`: public keys whose bundles the program takes, as lines `ed25519:BASE64`; the development key
+ * of this machine when absent
+ */
+export async function buildProgram(
+  options: { trustedKeys?: readonly string[] } = {},
+): Promise<{ path: string; bytes: number; ms: number }> {
   const begun = performance.now();
+  const trustedKeys = options.trustedKeys ?? [(await developmentKey(Cache.standard())).publicKey];
   await rm(outfile, { force: true });
   await mkdir(join(top, "dist"), { recursive: true });
   const commit = (await $`git -C ${top} rev-parse --short HEAD`.nothrow().quiet().text()).trim() || "unknown";
@@ -40,7 +52,11 @@ export async function buildProgram(): Promise<{ path: string; bytes: number; ms:
     minify: true,
     sourcemap: "linked",
     bytecode: true,
-    define: { BUILD_VERSION: JSON.stringify(manifest.version), BUILD_COMMIT: JSON.stringify(commit) },
+    define: {
+      BUILD_VERSION: JSON.stringify(manifest.version),
+      BUILD_COMMIT: JSON.stringify(commit),
+      BUILD_TRUSTED_KEYS: JSON.stringify(trustedKeys),
+    },
     plugins: [withoutRemoteDocker],
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
   });
@@ -53,6 +69,12 @@ export async function buildProgram(): Promise<{ path: string; bytes: number; ms:
 }
 
 if (import.meta.main) {
-  const { path, bytes, ms } = await buildProgram();
+  const { values } = parseArgs({ options: { "trusted-key": { type: "string", multiple: true } } });
+  const given = values["trusted-key"];
+  const { path, bytes, ms } = await buildProgram({
+    ...(given && {
+      trustedKeys: await Promise.all(given.map(async (file) => (await Bun.file(file).text()).trim())),
+    }),
+  });
   console.error(`${path}: ${(bytes / 1e6).toFixed(1)} MB in ${(ms / 1000).toFixed(1)} s`);
 }

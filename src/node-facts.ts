@@ -1,8 +1,10 @@
-import { readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import type { Config } from "./config/config.ts";
 import { firstSubnet, nthAddress } from "./config/net.ts";
+import { DOCKER_SOCKET } from "./docker/api.ts";
 import { ConfigError } from "./errors.ts";
+import { paths } from "./paths.ts";
 
 /** What the configuration leaves to be found out, settled. */
 export interface NodeFacts {
@@ -22,6 +24,8 @@ export interface NodeFacts {
   server: string;
   /** `linux/amd64` */
   platform: string;
+  /** Whose container engine the node uses: the host's, or the one that the bundle brings. */
+  runtime: "host" | "bundled";
 }
 
 /** An address that an interface of the host has. */
@@ -37,6 +41,8 @@ export interface HostNames {
   addresses: readonly HostAddress[];
   /** The interface of the default route, or undefined without one. */
   defaultInterface: string | undefined;
+  /** The host has Docker, or something that answers in its place. */
+  hasDocker: boolean;
 }
 
 /** Asks the running host for its name and addresses. */
@@ -46,7 +52,19 @@ export function readHostNames(): HostNames {
       .filter((one) => one.family === "IPv4")
       .map((one) => ({ interface: name, address: one.address, internal: one.internal })),
   );
-  return { hostname: hostname(), addresses, defaultInterface: defaultInterface() };
+  return { hostname: hostname(), addresses, defaultInterface: defaultInterface(), hasDocker: hasDocker() };
+}
+
+/** Directories of unit files. @see systemd.unit(5) */
+const UNIT_DIRS = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"].map(
+  (dir) => `${dir}/systemd/system`,
+);
+
+/** A masked unit is a link to nowhere, and still somebody's decision. */
+function hasDocker(): boolean {
+  const own = existsSync(paths.engineUnit);
+  const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  return UNIT_DIRS.some((dir) => isThere(`${dir}/docker.service`)) || (!own && isThere(DOCKER_SOCKET));
 }
 
 function defaultInterface(): string | undefined {
@@ -57,16 +75,24 @@ function defaultInterface(): string | undefined {
   )?.[0];
 }
 
+/** What an earlier run settled. */
+export interface RecordedFacts {
+  nodeName?: string;
+  nodeIp?: string;
+  runtime?: NodeFacts["runtime"];
+}
+
 /**
  * Settles what the configuration leaves open.
  *
- * @param options `clusterId`: the id that an earlier run gave this host, or a new one; `recorded`: name and address that an
- * earlier run settled, which a node keeps though its host is called otherwise or has lost its address for a while
+ * @param options `clusterId`: the id that an earlier run gave this host, or a new one; `bringsRuntime`: the bundle has a
+ * container engine; `recorded`: what an earlier run settled, which a node keeps though its host is called otherwise or has
+ * lost its address for a while
  * @throws ConfigError when the address of the node cannot be told
  */
 export function nodeFacts(
   config: Config,
-  options: { names: HostNames; clusterId: string; recorded?: { nodeName?: string; nodeIp?: string } },
+  options: { names: HostNames; clusterId: string; bringsRuntime: boolean; recorded?: RecordedFacts },
 ): NodeFacts {
   const ip = config.nodeIp ?? options.recorded?.nodeIp ?? addressOf(options.names);
   return {
@@ -79,7 +105,18 @@ export function nodeFacts(
     podCidr: config.podCidr ?? firstSubnet(config.containersCidr, config.nodeCidrMask),
     server: `https://127.0.0.1:${config.apiPort}`,
     platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+    runtime: runtimeOf(config, options),
   };
+}
+
+/** Somebody who installs Docker on a node later does not make the node move to it. */
+function runtimeOf(
+  { containerRuntime }: Config,
+  { names, bringsRuntime, recorded }: { names: HostNames; bringsRuntime: boolean; recorded?: RecordedFacts },
+): NodeFacts["runtime"] {
+  if (recorded?.runtime) return recorded.runtime;
+  if (containerRuntime !== "auto") return containerRuntime;
+  return names.hasDocker || !bringsRuntime ? "host" : "bundled";
 }
 
 /** The address of the default route's interface, or the only one there is outside of bridges for containers. */

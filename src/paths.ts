@@ -38,6 +38,8 @@ export const paths = {
   daemonSocket: "/run/nodelet/nodeletd.sock",
   /** Touched by the kubelet's unit whenever the kubelet ends. */
   kubeletEnded: "/run/nodelet/kubelet-ended",
+  /** The bundle that this node was made from, when it came as a file of its own. */
+  installedBundle: "/opt/pf9/nodelet/bundle",
   /** Index of the bundle that this node was made from. */
   installedIndex: "/opt/pf9/nodelet/index.json",
   dynamicKubeletConfig: "/var/opt/pf9/kube/kubelet-config/dynamic-config",
@@ -50,5 +52,9 @@ export const paths = {
   kubeletDir: "/var/lib/kubelet",
   kubeletUnit: "/etc/systemd/system/pf9-kubelet.service",
   daemonJson: "/etc/docker/daemon.json",
+  /** Unit of the container engine that nodelet brings. */
+  engineUnit: "/etc/systemd/system/pf9-docker.service",
+  /** Where files of the bundle's container runtime go: `bin` and `lib`. */
+  runtimeDir: "/opt/pf9",
   lock: "/run/nodelet.lock",
 } as const;

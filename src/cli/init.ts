@@ -104,7 +104,7 @@ async function prepare({ ctx }: Session, options: InitOptions): Promise<void> {
     {
       kind: "file",
       path: paths.cluster,
-      content: `${JSON.stringify({ clusterId: node.clusterId, role: config.role, nodeName: node.name, nodeIp: node.ip })}\n`,
+      content: `${JSON.stringify({ clusterId: node.clusterId, role: config.role, nodeName: node.name, nodeIp: node.ip, runtime: node.runtime })}\n`,
       mode: 0o600,
     },
     ...(flags ? [{ kind: "file", path: paths.initFlags, content: flags, mode: 0o600 } as const] : []),

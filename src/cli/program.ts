@@ -1,6 +1,8 @@
 import { Command, Option } from "commander";
 import type { ConfigFlag } from "../config/flags.ts";
 import { UsageError } from "../errors.ts";
+import { action, outputOption } from "./program-action.ts";
+import { addBundle } from "./program-bundle.ts";
 import { VERSION, versionText } from "./version.ts";
 import type { Io } from "./io.ts";
 
@@ -16,10 +18,6 @@ export interface ProgramOptions {
   configFlags: readonly ConfigFlag[];
 }
 
-const outputOption = () =>
-  new Option("-o, --output <format>", "how the result is shown")
-    .choices(["table", "json", "yaml"])
-    .default("table");
 const dryRunOption = () => new Option("--dry-run", "print what would change, and change nothing");
 
 /** Builds the command line. What a command does is loaded when it runs, so that the others start fast. */
@@ -40,6 +38,7 @@ export function buildProgram(options: ProgramOptions): Command {
     addPhases,
     addStatus,
     addDaemon,
+    addBundle,
     addCerts,
     addKubeconfig,
     addConfig,
@@ -49,18 +48,6 @@ export function buildProgram(options: ProgramOptions): Command {
     add(program, options);
   }
   return program;
-}
-
-/** Runs a command with the options of all levels, and hands on its exit code. */
-function action(
-  { done }: ProgramOptions,
-  // What commander parsed; each command names the type of its options.
-  work: (options: any, args: string[]) => Promise<number> | number,
-) {
-  return async (...given: unknown[]) => {
-    const command = given.at(-1) as Command;
-    done(await work(command.optsWithGlobals(), command.args));
-  };
 }
 
 function addInit(program: Command, all: ProgramOptions): void {
@@ -76,10 +63,10 @@ function addInit(program: Command, all: ProgramOptions): void {
       "after",
       `
 Examples:
-  nodelet init --bundle /srv/stack                      # the usual way
-  nodelet init --bundle /srv/stack --dry-run            # what would change on this host
-  nodelet init --bundle /srv/stack --node-ip 10.0.0.5   # a host with several addresses
-  nodelet init                                          # again: finishes what was interrupted`,
+  nodelet init                              # the usual way; again, it finishes what was interrupted
+  nodelet init --dry-run                    # what would change on this host
+  nodelet init --node-ip 10.0.0.5           # a host with several addresses
+  nodelet init --bundle /media/usb/bundle   # a program without a bundle behind it`,
     )
     .action(action(all, async (options) => (await import("./init.ts")).init(io, { options, signal })));
 }

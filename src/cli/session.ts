@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { allPhases, phasesOf } from "../../phases/index.ts";
 import { EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
+import type { Trust } from "../bundle/bundle-file.ts";
+import { builtInKeys, readPublicKey } from "../bundle/trust.ts";
 import type { Config } from "../config/config.ts";
 import { type Ctx, type Log, systemClock } from "../ctx.ts";
 import { dockerEngine } from "../docker/engine.ts";
@@ -41,6 +43,7 @@ export interface ClusterRecord {
   /** Settled by the first run. */
   nodeName?: string;
   nodeIp?: string;
+  runtime?: "host" | "bundled";
 }
 
 /** Everything that a command on a node works with. */
@@ -139,22 +142,23 @@ export async function openSession(options: SessionOptions): Promise<Session> {
             log.info(`changed ${change.kind} ${change.key}: ${change.from} -> ${change.to}`),
         });
   const recorded = parseRecord(await host.read(paths.cluster));
-  const node = nodeFacts(config, {
-    names: readHostNames(),
-    clusterId: recorded?.clusterId ?? randomUUID(),
-    ...(recorded && { recorded }),
-  });
   const certs = {
     ca: `${paths.certs}/ca.crt`,
     cert: `${paths.certs}/admin.crt`,
     key: `${paths.certs}/admin.key`,
   };
   let bundleProblem: AppError | undefined;
-  const bundle = await openBundle(host, config.bundle).catch((error) => {
+  const bundle = await openBundle(host, { path: config.bundle, trust: trustOf(config) }).catch((error) => {
     const needed = purpose !== "look" && !options.withoutBundle;
     if (needed || recorded || !(error instanceof AppError)) throw error;
     bundleProblem = error;
     return EMPTY_BUNDLE;
+  });
+  const node = nodeFacts(config, {
+    names: readHostNames(),
+    clusterId: recorded?.clusterId ?? randomUUID(),
+    bringsRuntime: bundle.runtime.length > 0,
+    ...(recorded && { recorded }),
   });
   const ctx: Ctx = Object.freeze({
     config,
@@ -212,6 +216,11 @@ function openLog(machine: Machine, call: SessionOptions & { config: Config }): L
         })
       : silentLog;
   return options.verbose ? teeLog(log, (line) => io.err(`${line}\n`)) : log;
+}
+
+function trustOf({ trustedKey, insecureBundle }: Config): Trust {
+  const given = trustedKey ? [readPublicKey(trustedKey, "trustedKey")] : [];
+  return { trusted: [...builtInKeys(), ...given], insecure: insecureBundle };
 }
 
 function roleOf(config: Config): "master" | "worker" {

@@ -27,6 +27,14 @@ const checkAbsolute: Check = (value) => {
   return undefined;
 };
 
+/** A registry of images: `registry.site:5000`. */
+export function registry() {
+  return matching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9]\d{0,4})?$/, {
+    what: "a registry",
+    expected: "a host name or address, with a port where it has one, for example registry.site:5000",
+  });
+}
+
 /** A size as Docker writes it: `10m`. */
 export function dockerSize() {
   return matching(/^[1-9]\d{0,5}[kmg]$/, {

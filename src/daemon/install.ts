@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { fileContent } from "../bundle/content.ts";
 import type { Ctx } from "../ctx.ts";
 import { sha256File } from "../host/hash.ts";
 import { ensureAll, type Outcome } from "../host/host.ts";
@@ -14,14 +15,15 @@ export async function installDaemon({ host, paths }: Ctx): Promise<Outcome> {
   // By this name it can still be read after its file was removed.
   const program = "/proc/self/exe";
   const sha256 = await sha256File(program);
+  const { size } = statSync(program);
   const files = await ensureAll(host, [
     { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
     {
       kind: "copy",
       path: paths.program,
-      source: () => program,
+      source: () => fileContent(program, size),
       sha256,
-      size: statSync(program).size,
+      size,
       mode: 0o755,
     },
     { kind: "dir", path: "/etc/systemd/system", mode: 0o755 },

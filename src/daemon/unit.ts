@@ -12,7 +12,7 @@ export const DAEMON_UNIT = "pf9-nodeletd.service";
 export function renderDaemonUnit(): string {
   return `[Unit]
 Description=nodelet daemon: keeps this Kubernetes node as declared
-After=network-online.target docker.service
+After=network-online.target docker.service pf9-docker.service
 Wants=network-online.target
 # However often it fails, it is started again.
 StartLimitIntervalSec=0

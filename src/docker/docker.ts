@@ -1,3 +1,5 @@
+import type { Content } from "../bundle/content.ts";
+
 /** A container as data. The image is given by id, so that what runs is what the bundle holds. */
 export interface ContainerSpec {
   name: string;
@@ -58,8 +60,8 @@ export interface Docker {
   alive(): Promise<boolean>;
   /** Image id of a reference or an id, or undefined. */
   imageId(reference: string): Promise<string | undefined>;
-  /** Streams a docker archive into the engine. */
-  load(archive: string, signal?: AbortSignal): Promise<void>;
+  /** Streams a docker archive into the engine. @param name of the image, for messages */
+  load(archive: Content, name: string): Promise<void>;
   tag(imageId: string, reference: string): Promise<void>;
   /** Removes a reference, and the image with its last one; nothing happens when it is not there. */
   removeImage(reference: string): Promise<void>;

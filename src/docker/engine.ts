@@ -22,7 +22,7 @@ export function dockerEngine(socket: string = DOCKER_SOCKET): Docker {
     asking({ action, socket }, async () => request(await connect()));
   return {
     ...lookingEngine(socket),
-    load: (archive, signal) => loadArchive({ socket, archive, ...(signal && { signal }) }),
+    load: (archive, name) => loadArchive({ socket, archive, name }),
     tag: (imageId, reference) =>
       ask(`name the image "${reference}"`, async (c) => {
         const colon = reference.lastIndexOf(":");

@@ -1,3 +1,4 @@
+import type { Content } from "../bundle/content.ts";
 import { AppError } from "../errors.ts";
 import { asking } from "./api.ts";
 
@@ -5,28 +6,60 @@ import { asking } from "./api.ts";
  * Streams an image archive into the engine with fetch: measured at less than half of the memory that dockerode's own way
  * takes, and a little faster. It has no deadline: gigabytes may come from a slow disk.
  *
- * @throws AppError with what the engine says, also when it says so in a good answer
+ * @param options `name`: of the image, for messages
+ * @throws AppError with what the engine says, also when it says so in a good answer, or with what is wrong with the archive
  */
 export async function loadArchive(options: {
   socket: string;
-  archive: string;
-  signal?: AbortSignal;
+  archive: Content;
+  name: string;
 }): Promise<void> {
-  const { socket, archive, signal } = options;
-  const action = `load the image archive "${archive}"`;
+  const { socket, archive, name } = options;
+  const action = `load the image "${name}"`;
+  // A body that fails is only a broken connection to fetch; what it failed of is kept for the message.
+  const body = asStream(archive);
   await asking({ action, socket }, async () => {
     const response = await fetch("http://docker/images/load?quiet=1", {
       unix: socket,
       method: "POST",
       headers: { "content-type": "application/x-tar" },
-      body: Bun.file(archive),
-      ...(signal && { signal }),
+      body: body.stream,
+    }).catch((error: unknown) => {
+      throw body.failure() ?? error;
     });
     const text = await response.text();
     const failure = loadFailure(text);
+    if (body.failure()) throw body.failure();
     if (response.ok && !failure) return;
     throw new AppError(`Cannot ${action}: Docker says: ${failure ?? text.trim()}`);
   });
+}
+
+/** Pieces only as fast as the engine takes them. A file is sent as it is. */
+function asStream(archive: Content): {
+  stream: ReadableStream<Uint8Array> | Bun.BunFile;
+  failure(): unknown;
+} {
+  if (archive.file) return { stream: Bun.file(archive.file), failure: () => undefined };
+  let failure: unknown;
+  const pieces = archive.stream()[Symbol.asyncIterator]();
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await pieces.next();
+          if (done) controller.close();
+          else if (value.length > 0) controller.enqueue(value);
+        } catch (error) {
+          failure = error;
+          controller.error(error);
+        }
+      },
+      cancel: async () => void (await pieces.return?.()),
+    },
+    { highWaterMark: 1 },
+  );
+  return { stream, failure: () => failure };
 }
 
 /** The engine answers with 200 and a line of JSON for each step; a failure is one of the lines. */

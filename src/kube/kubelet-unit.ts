@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { NodeFacts } from "../node-facts.ts";
+import { engineUnit } from "../docker/engine-unit.ts";
 import { paths } from "../paths.ts";
 import type { KubeVersionFacts } from "./versions.ts";
 
@@ -20,9 +21,9 @@ export function renderKubeletUnit(unit: KubeletUnit): string {
     .join(" \\\n");
   return `[Unit]
 Description=Kubernetes kubelet, managed by nodelet
-After=docker.service network-online.target
+After=${engineUnit(unit.node)} network-online.target
 Wants=network-online.target
-Requires=docker.service
+Requires=${engineUnit(unit.node)}
 # However often it fails, it is tried again.
 StartLimitIntervalSec=0
 

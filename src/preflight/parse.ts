@@ -101,9 +101,3 @@ export function mountOf(mounts: readonly Mount[], path: string): Mount | undefin
     undefined,
   );
 }
-
-/** A size for a person: `1.5 GiB`, `512 MiB`. */
-export function sizeText(bytes: number): string {
-  const mib = bytes / 2 ** 20;
-  return mib >= 1024 ? `${(mib / 1024).toFixed(1)} GiB` : `${Math.round(mib)} MiB`;
-}

@@ -47,7 +47,7 @@ export function fakeIndex(more: readonly BundleEntry[] = []): BundleIndex {
 /** Writes a bundle into a directory: the index and the small files that it names. */
 export async function writeBundle(dir: string, index: BundleIndex = fakeIndex()): Promise<BundleIndex> {
   for (const entry of index.entries) {
-    const place = join(dir, entry.path);
+    const place = join(dir, entry.path ?? "");
     await mkdir(dirname(place), { recursive: true });
     await writeFile(place, contentOf(entry.name));
   }

@@ -50,17 +50,20 @@ export async function world({ config: flags = {}, index }: WorldOptions = {}): P
   const plan: PlannedChange[] = [];
   const controller = new AbortController();
   const config = loadConfig({ flags: { nodeName: "n1", nodeIp: "10.0.0.5", ...flags } });
-  const names = { hostname: "n1", addresses: [], defaultInterface: undefined };
+  const names = { hostname: "n1", addresses: [], defaultInterface: undefined, hasDocker: true };
   await writeBundle(root.place("/bundle"), index);
   const kube = fakeKube();
   const clock = fakeClock();
   const logged: string[] = [];
-  const bundle = await openBundle(host, root.place("/bundle"));
+  const bundle = await openBundle(host, {
+    path: root.place("/bundle"),
+    trust: { trusted: [], insecure: true },
+  });
   const log = {
     info: (line: string) => void logged.push(line),
     warn: (line: string) => void logged.push(line),
   };
-  const node = nodeFacts(config, { names, clusterId: "c-1" });
+  const node = nodeFacts(config, { names, clusterId: "c-1", bringsRuntime: bundle.runtime.length > 0 });
   const common = {
     config,
     node,

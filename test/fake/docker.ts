@@ -94,9 +94,9 @@ function find(docker: FakeDocker, name: string): ContainerState | undefined {
 
 function imageChanges(get: () => FakeDocker): Pick<Docker, "load" | "tag" | "removeImage"> {
   return {
-    async load(archive) {
-      const docker = change(get(), `load ${archive}`);
-      const content = docker.archives.get(archive);
+    async load(archive, name) {
+      const docker = change(get(), `load ${name}`);
+      const content = docker.archives.get(archive.file ?? "");
       if (!content) return;
       docker.imageIds.add(content.imageId);
       for (const reference of content.references) docker.references.set(reference, content.imageId);

@@ -1,9 +1,25 @@
 import { field } from "../field.ts";
-import { boolean, integer, oneOf } from "../grammar.ts";
-import { adaptSize, dockerSize } from "../grammar-host.ts";
+import { boolean, integer, list, oneOf } from "../grammar.ts";
+import { absolutePath, adaptSize, dockerSize, registry } from "../grammar-host.ts";
 
 /** The container engine. */
 export const docker = {
+  containerRuntime: field(oneOf(["auto", "bundled", "host"]), {
+    default: "auto",
+    flag: true,
+    about: "Container engine: the host's Docker, the one in the bundle, or auto: the host's where it has one",
+  }),
+  dockerDataDir: field(absolutePath(), {
+    default: "/var/opt/pf9/docker",
+    flag: true,
+    about: "Where the bundle's container engine keeps images and containers",
+  }),
+  imageRegistries: field(list(registry()), {
+    default: [],
+    flag: true,
+    about:
+      "Registries that the bundle's container engine may ask, as host or host:port; all others are refused at once",
+  }),
   dockerCgroupDriver: field(oneOf(["auto", "systemd", "cgroupfs"]), {
     alias: "DOCKER_CGROUP",
     default: "auto",

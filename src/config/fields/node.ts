@@ -60,7 +60,23 @@ export const node = {
   bundle: optional(openedPath(), {
     flag: true,
     path: true,
-    about: "Directory of the bundle with images and binaries; the one in the program when not given",
+    about: "File of the bundle, or a stack directory; the one behind the program when not given",
+  }),
+  trustedKey: optional(
+    matching(/^ed25519:[A-Za-z0-9+/]{43}=$/, {
+      what: "a public key",
+      expected: "the line in NAME.pub that nodelet bundle keygen wrote",
+    }),
+    {
+      flag: true,
+      about:
+        "Public key, or on the command line its file, of the maker of the bundle; beside those in the program",
+    },
+  ),
+  insecureBundle: field(boolean(), {
+    default: false,
+    flag: true,
+    about: "Take a bundle that nobody trusted has signed",
   }),
   drainTimeoutSeconds: field(integer(0, 86400), {
     default: 60,

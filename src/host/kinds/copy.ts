@@ -1,4 +1,5 @@
 import { chmod, copyFile as copyTo, lstat, open, rename, rm } from "node:fs/promises";
+import type { Content } from "../../bundle/content.ts";
 import { dirname } from "node:path";
 import { AppError, codeOf, messageOf } from "../../errors.ts";
 import { syncDir, temporaryOf } from "../atomic.ts";
@@ -9,8 +10,8 @@ import { type Machine, placeOf } from "../machine.ts";
 /** A large file that is copied from the bundle, known by its digest. */
 export interface CopyWanted {
   path: string;
-  /** Gives the absolute path of the source, outside the root; asked only when the file must be copied. */
-  source: () => string;
+  /** Gives the content; asked only when the file must be written. */
+  source: () => Content;
   sha256: string;
   size: number;
   mode: number;
@@ -67,15 +68,21 @@ async function copyFile(wanted: CopyWanted, place: string): Promise<void> {
   const temporary = temporaryOf(place);
   try {
     await rm(temporary, { force: true });
-    // Inside the kernel: no byte passes through this process.
-    await copyTo(wanted.source(), temporary);
+    await writeContent(wanted.source(), temporary);
     await chmod(temporary, wanted.mode);
-    const file = await open(temporary, "r+");
-    await file.sync().finally(() => file.close());
+    await using file = await open(temporary, "r+");
+    await file.sync();
     await rename(temporary, place);
     await syncDir(dirname(place));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw new AppError(`Cannot install "${wanted.path}": ${messageOf(error)}`);
   }
+}
+
+async function writeContent(content: Content, target: string): Promise<void> {
+  // Inside the kernel: no byte passes through this process.
+  if (content.file) return await copyTo(content.file, target);
+  await using file = await open(target, "wx", 0o600);
+  for await (const piece of content.stream()) await file.writeFile(piece);
 }

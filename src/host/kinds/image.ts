@@ -1,3 +1,4 @@
+import type { Content } from "../../bundle/content.ts";
 import { AppError } from "../../errors.ts";
 import type { Kind } from "../kind.ts";
 
@@ -5,8 +6,10 @@ import type { Kind } from "../kind.ts";
 export interface ImageWanted {
   reference: string;
   imageId: string;
-  /** Docker archive to load it from. */
-  archive: string;
+  /** Gives the docker archive to load it from; asked only when it must be loaded. */
+  archive: () => Content;
+  /** Where the archive comes from, for messages. */
+  from: string;
 }
 
 /** What the engine had under the name. */
@@ -29,11 +32,11 @@ export const imageKind: Kind<ImageWanted, ImageFound> = {
   same: (found, wanted) => found.imageId === wanted.imageId,
   async apply(machine, wanted) {
     if ((await machine.docker.imageId(wanted.imageId)) === undefined)
-      await machine.docker.load(wanted.archive);
+      await machine.docker.load(wanted.archive(), wanted.reference);
     const loaded = await machine.docker.imageId(wanted.imageId);
     if (loaded === undefined) {
       throw new AppError(
-        `Cannot load the image "${wanted.reference}": "${wanted.archive}" does not hold the image ${wanted.imageId}`,
+        `Cannot load the image "${wanted.reference}": "${wanted.from}" does not hold the image ${wanted.imageId}`,
         { hint: "make the bundle again" },
       );
     }

@@ -15,14 +15,14 @@ const DRIVERS: Readonly<Record<string, string>> = {
 /** Flags of dockerd whose keys in daemon.json nodelet writes. */
 const OUR_FLAGS = /(?:^|\s)(--live-restore|--log-driver|--log-opt)(?=[\s=]|$)/g;
 
-/** The engine is not part of the bundle yet. */
+/** A host whose engine is used must have one. */
 export const dockerMissing: Check = {
   code: "DockerMissing",
   level: "error",
   title: "Docker is installed, with its unit",
-  run({ facts }) {
+  run({ facts, node }) {
     // Without systemd nobody can say which units there are; that is a finding of its own.
-    if (!facts.units) return [];
+    if (!facts.units || node.runtime === "bundled") return [];
     const load = facts.units.get("docker.service")?.load;
     if (load === "loaded") return [];
     if (load === "masked") {
@@ -39,7 +39,7 @@ export const dockerMissing: Check = {
     return [
       {
         message: `${found}; expected Docker 19.03 or later as docker.service`,
-        hint: "install it: apt-get install docker.io (Debian, Ubuntu)",
+        hint: "install it (Debian, Ubuntu: apt-get install docker.io), or use a bundle that brings a container runtime",
       },
     ];
   },

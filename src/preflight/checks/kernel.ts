@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Check } from "../check.ts";
 import { cgroupControllers, hostFeatures, hostPrograms, type HostProgram } from "../needs.ts";
 
@@ -75,7 +76,11 @@ export const programMissed: Check = {
 };
 
 /** What neither the host has nor the bundle brings. */
-function missingPrograms({ facts, bundle }: Parameters<Check["run"]>[0]): HostProgram[] {
-  const brought = bundle.binaries.filter((entry) => entry.kind === "binary").map((entry) => entry.name);
+function missingPrograms({ facts, bundle, node }: Parameters<Check["run"]>[0]): HostProgram[] {
+  const tools = node.runtime === "bundled" ? [...bundle.runtime, ...(bundle.index.links ?? [])] : [];
+  const brought = [
+    ...bundle.binaries.filter((entry) => entry.kind === "binary").map((entry) => entry.name),
+    ...tools.map(({ name }) => basename(name)),
+  ];
   return hostPrograms.filter(({ name }) => facts.missingPrograms.includes(name) && !brought.includes(name));
 }

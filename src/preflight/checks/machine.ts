@@ -1,6 +1,6 @@
 import type { Check } from "../check.ts";
 import { setting } from "../check.ts";
-import { sizeText } from "../parse.ts";
+import { sizeText } from "../../size-text.ts";
 
 /** Before it the program was not written, so a clock that shows it is wrong. */
 const EARLIEST = Date.UTC(2025, 0, 1);

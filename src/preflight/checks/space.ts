@@ -1,7 +1,7 @@
 import { paths } from "../../paths.ts";
 import type { Check, CheckInput, Problem } from "../check.ts";
 import { setting } from "../check.ts";
-import { sizeText } from "../parse.ts";
+import { sizeText } from "../../size-text.ts";
 
 /** What an empty etcd comes to in its first days: snapshots, the log, and room to compact. */
 const ETCD_BYTES = 512 * 2 ** 20;

@@ -1,3 +1,4 @@
+import { fileContent } from "../../../src/bundle/content.ts";
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { dockerEngine } from "../../../src/docker/engine.ts";
@@ -46,8 +47,8 @@ describe("an engine that does not answer", () => {
       'Cannot look at the container "etcd": Docker does not answer on "/nowhere/docker.sock"',
     );
     expect(error.hint).toBe('start it: systemctl start docker; then see "journalctl -u docker"');
-    await expect(docker.load("/dev/null")).rejects.toThrow(
-      'Cannot load the image archive "/dev/null": Docker does not answer on "/nowhere/docker.sock"',
+    await expect(docker.load(fileContent("/dev/null", 0), "etcd:1")).rejects.toThrow(
+      'Cannot load the image "etcd:1": Docker does not answer on "/nowhere/docker.sock"',
     );
     expect(await docker.alive()).toBe(false);
   });
@@ -215,7 +216,7 @@ describe("loading an archive", () => {
   const loading = async (answer: Answers[string]) => {
     await using t = await engine({ "/images/load": answer });
     await t.root.write("/a.tar", "archive");
-    const result = await t.docker.load(t.root.place("/a.tar")).then(
+    const result = await t.docker.load(fileContent(t.root.place("/a.tar"), 7), "etcd:1").then(
       () => "loaded",
       (error: AppError) => error.message.replace(t.root.path, ""),
     );
@@ -233,13 +234,13 @@ describe("loading an archive", () => {
     const text =
       '{"stream":"x"}\n{"errorDetail":{"message":"open \\"a\\": no space"},"error":"open \\"a\\": no space"}\n';
     expect((await loading({ text })).result).toBe(
-      'Cannot load the image archive "/a.tar": Docker says: open "a": no space',
+      'Cannot load the image "etcd:1": Docker says: open "a": no space',
     );
   });
 
   test("a refusal is told", async () => {
     expect((await loading({ status: 500, text: "out of order\n" })).result).toBe(
-      'Cannot load the image archive "/a.tar": Docker says: out of order',
+      'Cannot load the image "etcd:1": Docker says: out of order',
     );
   });
 });

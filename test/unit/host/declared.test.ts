@@ -1,3 +1,4 @@
+import { fileContent } from "../../../src/bundle/content.ts";
 import { describe, expect, spyOn, test } from "bun:test";
 import { chmod, mkdir, rename, rm, rmdir, symlink } from "node:fs/promises";
 import {
@@ -65,7 +66,7 @@ const things: Record<string, AnyWanted> = {
 };
 
 function copy(t: World): AnyWanted {
-  const source = () => t.root.place("/bundle/kubelet");
+  const source = () => fileContent(t.root.place("/bundle/kubelet"), 9);
   return { kind: "copy", path: "/opt/kubelet", source, sha256: sha256("a program"), size: 9, mode: 0o755 };
 }
 

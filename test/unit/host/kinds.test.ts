@@ -1,3 +1,4 @@
+import { fileContent } from "../../../src/bundle/content.ts";
 import { describe, expect, test } from "bun:test";
 import { mkdir, symlink } from "node:fs/promises";
 import { sha256 } from "../../../src/host/hash.ts";
@@ -20,7 +21,7 @@ const copy = (root: TmpRoot) =>
   ({
     kind: "copy",
     path: "/etc/a",
-    source: () => root.place("/bundle/a"),
+    source: () => fileContent(root.place("/bundle/a"), 7),
     sha256: sha256("program"),
     size: 7,
     mode: 0o755,

@@ -44,7 +44,7 @@ export async function furnish({ root, machine, bundle }: World): Promise<void> {
   }
   machine.units.set("docker.service", { active: true, enabled: true });
   for (const image of bundle.images) {
-    const archive = bundle.fileOf(image);
+    const archive = bundle.content(image).file ?? "";
     machine.docker.archives.set(archive, { imageId: image.imageId, references: [image.reference] });
   }
 }

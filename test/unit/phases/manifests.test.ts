@@ -9,10 +9,19 @@ import { bridgeConflist } from "../../../phases/065-cni-configure.ts";
 import { mergeSettings } from "../../../phases/040-docker-configure.ts";
 import { type ControlPlane, controlPlanePod } from "../../../static-pods/control-plane.ts";
 import { flagsOf, renderPod, volumeName } from "../../../static-pods/pod.ts";
+import { nodeFacts } from "../../../src/node-facts.ts";
 import { paths } from "../../../src/paths.ts";
 import { world } from "../../fake/ctx.ts";
 
-const configOf = (flags: Record<string, unknown> = {}) => ({ config: loadConfig({ flags }) });
+const NODE = nodeFacts(loadConfig({ flags: { nodeName: "n1", nodeIp: "10.0.0.5" } }), {
+  names: { hostname: "n1", addresses: [], defaultInterface: undefined, hasDocker: true },
+  clusterId: "c-1",
+  bringsRuntime: false,
+});
+const configOf = (flags: Record<string, unknown> = {}) => ({
+  config: loadConfig({ flags }),
+  node: NODE,
+});
 
 describe("mergeSettings() of daemon.json", () => {
   test("adds log limits and live restore to nothing", () => {

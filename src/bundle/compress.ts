@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { readRange } from "./chunks.ts";
+import { type Blob, CHUNK_SIZE } from "./index-format.ts";
+
+/** A stretch of a file as content. */
+export interface PlainRange {
+  file: string;
+  /** Bytes from the start of the file. */
+  offset: number;
+  size: number;
+  /** Lower-case hex digest of the stretch. */
+  sha256: string;
+}
+
+/** Chunks that are compressed at the same time: one for each of two cores, and one being read or written. */
+const AT_ONCE = 3;
+
+/** Digest of a stretch of a file. */
+export async function digestOfRange(range: Omit<PlainRange, "sha256">): Promise<string> {
+  await using handle = await open(range.file, "r");
+  const hash = createHash("sha256");
+  for (const piece of piecesOf(range)) hash.update(await readRange({ handle, path: range.file }, piece));
+  return hash.digest("hex");
+}
+
+/**
+ * Compresses a stretch chunk by chunk and writes it.
+ *
+ * @param to `at`: where in the file it goes; `origin`: where the payload begins
+ * @returns its line in the index
+ */
+export async function packBlob(
+  range: PlainRange,
+  to: { handle: FileHandle; at: number; origin: number; level: number },
+): Promise<Blob> {
+  await using handle = await open(range.file, "r");
+  const from = { handle, path: range.file };
+  const compress = async (piece: { at: number; size: number }) =>
+    await Bun.zstdCompress(await readRange(from, piece), { level: to.level });
+  const chunks: Blob["chunks"] = [];
+  const whole = createHash("sha256");
+  const pieces = piecesOf(range);
+  const coming = pieces.slice(0, AT_ONCE).map(compress);
+  let at = to.at;
+  for (const [index] of pieces.entries()) {
+    const stored = await (coming.shift() as Promise<Buffer>);
+    const next = pieces[index + AT_ONCE];
+    if (next) coming.push(compress(next));
+    await writeAll(to.handle, { bytes: stored, at });
+    whole.update(stored);
+    chunks.push([stored.length, createHash("sha256").update(stored).digest("hex")]);
+    at += stored.length;
+  }
+  return {
+    sha256: range.sha256,
+    size: range.size,
+    offset: to.at - to.origin,
+    stored: at - to.at,
+    storedSha256: whole.digest("hex"),
+    chunks,
+  };
+}
+
+/** Writes bytes at a place of a file, all of them. */
+export async function writeAll(handle: FileHandle, part: { bytes: Uint8Array; at: number }): Promise<void> {
+  for (let written = 0; written < part.bytes.length;) {
+    const { bytesWritten } = await handle.write(
+      part.bytes,
+      written,
+      part.bytes.length - written,
+      part.at + written,
+    );
+    written += bytesWritten;
+  }
+}
+
+/** The chunks of a stretch, as places in its file. */
+export function piecesOf({
+  offset,
+  size,
+}: Pick<PlainRange, "offset" | "size">): { at: number; size: number }[] {
+  return Array.from({ length: Math.ceil(size / CHUNK_SIZE) }, (_, index) => ({
+    at: offset + index * CHUNK_SIZE,
+    size: Math.min(CHUNK_SIZE, size - index * CHUNK_SIZE),
+  }));
+}

@@ -1,0 +1,84 @@
+import { posix } from "node:path";
+import { AppError } from "../errors.ts";
+import { type OpenFile, readRange } from "./chunks.ts";
+import type { Content } from "./content.ts";
+import type { ImageEntry } from "./index-format.ts";
+import { listTar, TAR_END, tarHeader, tarPadding, type TarMember } from "./tar.ts";
+
+/**
+ * An image in the form that `docker load` reads, made while it is read: nothing is written anywhere.
+ *
+ * @param blob gives the content of a blob by its digest
+ */
+export function imageArchive(image: ImageEntry, blob: (digest: string) => Content): Content {
+  const config = image.imageId.slice("sha256:".length);
+  const layers = image.layers ?? [];
+  const members: { name: string; content: Content }[] = [
+    { name: `${config}.json`, content: blob(config) },
+    ...[...new Set(layers)].map((layer) => ({ name: `${layer}/layer.tar`, content: blob(layer) })),
+  ];
+  const manifest = Buffer.from(
+    JSON.stringify([
+      {
+        Config: `${config}.json`,
+        RepoTags: [image.reference],
+        Layers: layers.map((layer) => `${layer}/layer.tar`),
+      },
+    ]),
+  );
+  const all = [{ name: "manifest.json", content: bytesContent(manifest) }, ...members];
+  return {
+    size: all.reduce((sum, { content }) => sum + content.size, 0),
+    async *stream() {
+      for (const { name, content } of all) {
+        yield tarHeader(name, content.size);
+        yield* content.stream();
+        yield tarPadding(content.size);
+      }
+      yield TAR_END;
+    },
+  };
+}
+
+/** What stands in memory, as content. */
+export function bytesContent(bytes: Uint8Array): Content {
+  return {
+    size: bytes.length,
+    async *stream() {
+      yield bytes;
+    },
+  };
+}
+
+/** What a docker archive holds of one image: where its configuration and its layers are. */
+export interface ArchiveParts {
+  config: TarMember;
+  layers: TarMember[];
+}
+
+/**
+ * Finds the one image of a docker archive.
+ *
+ * @param file an archive by `docker save`, old or new form, or by the stack assembly
+ * @throws AppError when it holds another number of images, or a part is missing
+ */
+export async function readArchive(file: OpenFile): Promise<ArchiveParts> {
+  const fail = (what: string) =>
+    new AppError(`Cannot use the image archive "${file.path}": ${what}`, { hint: "save the image again" });
+  const members = new Map((await listTar(file)).map((member) => [member.name, member]));
+  const resolve = (name: string, depth = 0): TarMember => {
+    const member = members.get(posix.normalize(name));
+    if (!member || depth > 4) throw fail(`it has no "${name}"`);
+    return member.link === undefined
+      ? member
+      : resolve(posix.join(posix.dirname(member.name), member.link), depth + 1);
+  };
+  const place = resolve("manifest.json");
+  const manifest = JSON.parse((await readRange(file, { at: place.offset, size: place.size })).toString()) as {
+    Config: string;
+    Layers: string[];
+  }[];
+  const [image] = manifest;
+  if (!image || manifest.length !== 1) throw fail(`it holds ${manifest.length} images; expected one`);
+  return { config: resolve(image.Config), layers: image.Layers.map((name) => resolve(name)) };
+}

@@ -1,0 +1,94 @@
+import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError } from "../errors.ts";
+import { digestOfRange, type PlainRange } from "./compress.ts";
+import { type ArchiveParts, readArchive } from "./image-archive.ts";
+import type { BundleEntry, BundleIndex, ImageEntry, RuntimeLinkEntry } from "./index-format.ts";
+import { parseIndex } from "./index-rules.ts";
+
+/** A stack directory, read for a bundle file. */
+export interface StackContent {
+  name: string;
+  platform: string;
+  /** As they stand in a bundle file: without paths, images as layers. */
+  entries: BundleEntry[];
+  links: RuntimeLinkEntry[];
+  /** Every piece of content once, in the order of the entries. */
+  ranges: PlainRange[];
+}
+
+/** Reads the index of a stack directory. @throws AppError when there is none, or it is not valid */
+export async function readStackIndex(dir: string): Promise<BundleIndex> {
+  const path = join(dir, "index.json");
+  const text = await Bun.file(path)
+    .text()
+    .catch(() => undefined);
+  if (text === undefined) {
+    throw new AppError(`Cannot open the bundle: "${dir}" has no index.json; expected a stack directory`, {
+      hint: "name a bundle file, or a directory made by the stack assembly",
+    });
+  }
+  const index = parseIndex(text, path);
+  const lost = index.entries.find((entry) => entry.path === undefined);
+  if (!lost) return index;
+  throw new AppError(`Cannot read the bundle index "${path}": entry "${lost.name}" has no path`, {
+    hint: "make the bundle again",
+  });
+}
+
+/**
+ * Reads a stack directory: every file is compared with the index, every image taken apart into its layers.
+ *
+ * @param leaveOut names of entries that are not wanted
+ * @throws AppError naming the file that is missing or another one than the index says
+ */
+export async function readStack(dir: string, leaveOut: readonly string[]): Promise<StackContent> {
+  const index = await readStackIndex(dir);
+  const ranges = new Map<string, PlainRange>();
+  const entries: BundleEntry[] = [];
+  const wanted = index.entries.filter(({ name }) => !leaveOut.includes(name));
+  for (const { path = "", ...entry } of wanted) {
+    const file = join(dir, path);
+    const content = entry.kind === "image" ? await imageRanges(entry, file) : [await fileRange(entry, file)];
+    for (const range of content) ranges.set(range.sha256, ranges.get(range.sha256) ?? range);
+    entries.push(entry.kind === "image" ? packedImage(entry, content) : (entry as BundleEntry));
+  }
+  const { name, platform, links = [] } = index;
+  return { name, platform, entries, links, ranges: [...ranges.values()] };
+}
+
+async function fileRange(entry: { name: string; sha256: string }, file: string): Promise<PlainRange> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found) throw other(file, "it is missing");
+  const range = { file, offset: 0, size: found.size };
+  const sha256 = await digestOfRange(range);
+  if (sha256 !== entry.sha256)
+    throw other(file, `its sha256 is ${sha256.slice(0, 16)}…; expected ${entry.sha256.slice(0, 16)}…`);
+  return { ...range, sha256 };
+}
+
+/** Configuration first, then the layers. */
+async function imageRanges(image: Pick<ImageEntry, "imageId">, file: string): Promise<PlainRange[]> {
+  await using handle = await open(file, "r").catch(() => {
+    throw other(file, "it is missing");
+  });
+  const parts: ArchiveParts = await readArchive({ handle, path: file });
+  const ranges = [parts.config, ...parts.layers].map(({ offset, size }) => ({ file, offset, size }));
+  const digests = await Promise.all(ranges.map(digestOfRange));
+  if (`sha256:${digests[0]}` !== image.imageId)
+    throw other(
+      file,
+      `it holds the image sha256:${digests[0]?.slice(0, 16)}…; expected ${image.imageId.slice(0, 23)}…`,
+    );
+  return ranges.map((range, at) => ({ ...range, sha256: digests[at] ?? "" }));
+}
+
+function packedImage(entry: Omit<ImageEntry, "path">, content: readonly PlainRange[]): ImageEntry {
+  const { sha256: _, ...image } = entry;
+  const layers = content.slice(1).map(({ sha256 }) => sha256);
+  return { ...image, size: content.reduce((sum, { size }) => sum + size, 0), layers };
+}
+
+function other(file: string, what: string): AppError {
+  return new AppError(`Cannot take "${file}" into a bundle: ${what}`, { hint: "assemble the stack again" });
+}

@@ -1,0 +1,48 @@
+import { sizeText } from "../size-text.ts";
+import type { Io } from "./io.ts";
+import { duration } from "./progress.ts";
+
+/** How often a terminal's line is drawn anew, and how often a log gets a line, in milliseconds. */
+const DRAW_MS = 100;
+const LINE_MS = 10_000;
+
+/** Shows how far long work on a known number of bytes is. */
+export interface Meter {
+  add(bytes: number): void;
+  /** Takes the line away, and says what was done where it took long enough to be worth a line. */
+  end(): void;
+}
+
+/**
+ * Begins a meter: on a terminal a line with bytes, rate and the time that is left; elsewhere a line every ten seconds.
+ *
+ * @param what for example `verify the bundle`
+ * @param total bytes in all
+ */
+export function meter(io: Io, { what, total }: { what: string; total: number }): Meter {
+  const begun = performance.now();
+  let done = 0;
+  let shown = begun;
+  return {
+    add(bytes) {
+      done += bytes;
+      const now = performance.now();
+      if (now - shown < (io.terminal ? DRAW_MS : LINE_MS)) return;
+      shown = now;
+      const text = `… ${what}: ${progressText({ done, total, ms: now - begun })}`;
+      io.err(io.terminal ? `\r\x1b[K${text}` : `${text}\n`);
+    },
+    end() {
+      const ms = performance.now() - begun;
+      if (io.terminal) io.err("\r\x1b[K");
+      if (ms >= LINE_MS) io.err(`${what}: ${sizeText(done)} in ${duration(ms)}\n`);
+    },
+  };
+}
+
+/** `120 of 340 MiB, 210 MiB/s, 1.1 s left` */
+export function progressText({ done, total, ms }: { done: number; total: number; ms: number }): string {
+  const rate = done / Math.max(ms, 1);
+  const left = rate > 0 ? `, ${duration(Math.max(0, total - done) / rate)} left` : "";
+  return `${sizeText(done)} of ${sizeText(total)}, ${sizeText(rate * 1000)}/s${left}`;
+}

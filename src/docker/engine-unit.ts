@@ -1,0 +1,62 @@
+import type { Config } from "../config/config.ts";
+import type { NodeFacts } from "../node-facts.ts";
+import { paths } from "../paths.ts";
+
+/** The unit of the container engine that nodelet brings. */
+export const OWN_ENGINE = "pf9-docker.service";
+
+/** The unit of the node's container engine. */
+export function engineUnit({ runtime }: Pick<NodeFacts, "runtime">): string {
+  return runtime === "bundled" ? OWN_ENGINE : "docker.service";
+}
+
+/** Where nobody listens, on the host itself: what goes there is refused within a millisecond. */
+const NOWHERE = "http://127.0.0.1:9";
+
+/**
+ * The text of `pf9-docker.service`: dockerd, which keeps a containerd of its own. Containers go on when it ends. Every
+ * registry that is not named in the configuration is behind a proxy that does not exist, so an image that is missing is
+ * known to be missing at once, without a packet leaving the host.
+ */
+export function renderEngineUnit({ imageRegistries }: Pick<Config, "imageRegistries">): string {
+  return `[Unit]
+Description=Container engine of this node, managed by nodelet
+After=network-online.target
+Wants=network-online.target
+# However often it fails, it is tried again.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+Environment=PATH=${paths.binDir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+Environment=HTTP_PROXY=${NOWHERE} HTTPS_PROXY=${NOWHERE} NO_PROXY=${["localhost", "127.0.0.0/8", ...imageRegistries].join(",")}
+ExecStart=${paths.binDir}/dockerd
+ExecReload=/bin/kill -s HUP $MAINPID
+Restart=always
+RestartSec=1
+TimeoutStartSec=120
+# Containers, and what keeps them, go on.
+KillMode=process
+Delegate=yes
+OOMScoreAdjust=-500
+LimitNOFILE=1048576
+TasksMax=infinity
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/**
+ * Settings of daemon.json that only an engine of ours gets: nothing but the node uses it, and networks are the business of
+ * the network plugin.
+ */
+export function ownEngineSettings({ dockerDataDir }: Pick<Config, "dockerDataDir">): Record<string, unknown> {
+  return {
+    "data-root": dockerDataDir,
+    "storage-driver": "overlay2",
+    bridge: "none",
+    iptables: false,
+  };
+}
