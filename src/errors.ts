@@ -51,13 +51,18 @@ export interface Finding {
   hint?: string;
 }
 
+/** How to learn more about a finding. */
+export const EXPLAIN = "nodelet explain CODE tells more";
+
 /** The host cannot become a node as it is; carries every finding, not the first. */
 export class PreflightError extends AppError {
   override name = "PreflightError";
   override readonly exitCode = ExitCode.preflight;
 
   constructor(readonly findings: readonly Finding[]) {
-    super(`Cannot go on: ${findings.length} preflight check${findings.length === 1 ? "" : "s"} failed`);
+    super(`Cannot go on: ${findings.length} preflight check${findings.length === 1 ? "" : "s"} failed`, {
+      hint: EXPLAIN,
+    });
   }
 }
 

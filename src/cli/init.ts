@@ -1,7 +1,5 @@
 import { stringify } from "yaml";
-import { checkPki } from "../../certs/ensure.ts";
-import { pkiOptions } from "../../certs/options.ts";
-import { AppError, ExitCode, type Finding, PreflightError, UsageError } from "../errors.ts";
+import { ExitCode, EXPLAIN, type Finding, PreflightError, UsageError } from "../errors.ts";
 import { installDaemon, startDaemon } from "../daemon/install.ts";
 import { ensureAll } from "../host/host.ts";
 import { placeOf } from "../host/machine.ts";
@@ -40,7 +38,7 @@ export async function init(
   if (session.ctx.config.role !== "master") {
     throw new UsageError(`Cannot make a ${session.ctx.config.role} with init; expected the role master`);
   }
-  if (options.root === "/") await checkHost(io, { session, dryRun: options.dryRun === true });
+  if (options.root === "/") await refuseHost(io, { session, dryRun: options.dryRun === true });
   if (session.bundleProblem) throw session.bundleProblem;
   await prepare(session, options);
   if (options.root === "/" && !options.dryRun)
@@ -49,44 +47,15 @@ export async function init(
 }
 
 /** Everything that can be known before the first change. A dry run shows it and goes on. */
-async function checkHost(io: Io, { session, dryRun }: { session: Session; dryRun: boolean }): Promise<void> {
-  const { runPreflight } = await import("../preflight/preflight.ts");
-  const { systemProbe } = await import("../preflight/system-probe.ts");
-  const { config, node, bundle, host } = session.ctx;
-  const { errors: found, warnings } = await runPreflight({
-    config,
-    node,
-    bundle,
-    probe: systemProbe(host),
-    installed: session.recorded !== undefined,
-    ...(session.recorded && { cluster: session.recorded }),
-  });
-  const errors = [...withBundleProblem(found, session), ...(await pkiFindings(session))];
-  for (const { code, message, hint } of warnings)
-    io.err(`warning: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
-  if (errors.length === 0) return;
-  if (!dryRun) throw new PreflightError(errors);
-  for (const { code, message, hint } of errors)
-    io.err(`error: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
-}
-
-/** What is wrong with a bundle that could not even be opened; what its checks made of an empty one is noise. */
-function withBundleProblem(found: readonly Finding[], { bundleProblem }: Session): Finding[] {
-  if (!bundleProblem) return [...found];
-  const { message, hint } = bundleProblem;
-  const others = found.filter(({ code }) => !code.startsWith("Bundle"));
-  return [...others, { code: "Bundle", message, ...(hint && { hint }) }];
-}
-
-/** Certificates that the operator put in place are judged before anything is changed, like all the rest. */
-async function pkiFindings({ ctx }: Session): Promise<Finding[]> {
-  try {
-    await checkPki(ctx.host, pkiOptions(ctx));
-    return [];
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return [{ code: "Certificates", message: error.message, ...(error.hint && { hint: error.hint }) }];
-  }
+async function refuseHost(io: Io, { session, dryRun }: { session: Session; dryRun: boolean }): Promise<void> {
+  const { checkHost } = await import("./preflight.ts");
+  const { errors, warnings } = await checkHost(session);
+  const tell = (level: string, { code, message, hint }: Finding) =>
+    io.err(`${level}: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
+  for (const finding of warnings) tell("warning", finding);
+  if (errors.length > 0 && !dryRun) throw new PreflightError(errors);
+  for (const finding of errors) tell("error", finding);
+  if (errors.length + warnings.length > 0) io.err(`${EXPLAIN}\n`);
 }
 
 /** The first entries of the journal: the places of our own state, and what this host is from now on. */

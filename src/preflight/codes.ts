@@ -9,7 +9,6 @@ export const bundleCodes: readonly CodeInfo[] = [
   { code: "BundleFileMissing", level: "error", title: "the bundle's files are there" },
   { code: "BundleFileSize", level: "error", title: "the bundle's files have their sizes" },
   { code: "BundleFileDigest", level: "error", title: "the bundle's files are undamaged" },
-  { code: "BundleDamaged", level: "error", title: "the bundle is undamaged" },
 ];
 
 /** There is a bundle that can be opened. */

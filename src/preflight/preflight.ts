@@ -46,8 +46,10 @@ export async function runPreflight(options: PreflightOptions): Promise<Preflight
   const input: CheckInput = { ...plan, facts };
   return reportOf([
     { about: notLinuxCode, findings: [], unseen: undefined },
-    ...checks.map((check) => judge(check, { input, bundleProblem })),
-    ...(bundleProblem ? noBundle(bundleProblem) : await judgeBundle(input)),
+    ...checks
+      .filter(({ code }) => !bundleProblem || !code.startsWith(bundleCode.code))
+      .map((check) => judge(check, input)),
+    ...(bundleProblem ? [noBundle(bundleProblem)] : await judgeBundle(input)),
   ]);
 }
 
@@ -72,14 +74,15 @@ function notLinux(os: string): Verdict {
   return { about: notLinuxCode, findings: [finding], unseen: undefined };
 }
 
-function judge(
-  check: Check,
-  { input, bundleProblem }: { input: CheckInput; bundleProblem: PreflightOptions["bundleProblem"] },
-): Verdict {
+function judge(check: Check, input: CheckInput): Verdict {
   const { code } = check;
-  const unseen = bundleProblem && code.startsWith("Bundle") ? "there is no bundle" : check.unseen?.(input);
+  const unseen = check.unseen?.(input);
   const problems = unseen === undefined ? check.run(input) : [];
   return { about: check, findings: problems.map((problem) => ({ code, ...problem })), unseen };
+}
+
+function noBundle(problem: Omit<Finding, "code">): Verdict {
+  return { about: bundleCode, findings: [{ code: bundleCode.code, ...problem }], unseen: undefined };
 }
 
 async function judgeBundle({ bundle, node, facts }: CheckInput): Promise<Verdict[]> {
@@ -89,13 +92,6 @@ async function judgeBundle({ bundle, node, facts }: CheckInput): Promise<Verdict
   return [
     { about: bundleCode, findings: found, unseen: undefined },
     ...passed.map((about) => ({ about, findings: [], unseen: undefined })),
-  ];
-}
-
-function noBundle(problem: Omit<Finding, "code">): Verdict[] {
-  return [
-    { about: bundleCode, findings: [{ code: bundleCode.code, ...problem }], unseen: undefined },
-    ...bundleCodes.map((about) => ({ about, findings: [], unseen: "there is no bundle" })),
   ];
 }
 
