@@ -211,7 +211,7 @@ describe("who may, and when", () => {
       const { stdout, stderr, code } = await nodelet(command.split(" "), { before: nobody });
       expect({ stdout, code }).toEqual({ stdout: "", code: 3 });
       expect(stderr).toBe(
-        "error: Cannot go on: 1 preflight check failed\n  [NotRoot] Running as user 65534; expected root\n    run it with sudo\n",
+        "error: Cannot go on: 1 preflight check failed\n  [NotRoot] Running as user 65534; expected root\n    run it with sudo\n  nodelet explain CODE tells more\n",
       );
     },
   );

@@ -109,7 +109,7 @@ describe("init with a bundle that is not good", () => {
     `rm ${BUNDLE}/index.json && jq '${change}' ${STACK}/index.json >${BUNDLE}/index.json`;
 
   step("refuses to go on without one", async (node) => {
-    const hint = "    name it with --bundle DIR\n";
+    const hint = "    name it with --bundle DIR\n  nodelet explain CODE tells more\n";
     const head = "error: Cannot go on: 1 preflight check failed\n  [Bundle] ";
     const expected = "expected a directory made by the stack assembly";
     await expectRefusal(node, {
@@ -205,7 +205,7 @@ describe("init with a bundle that is not good", () => {
         expectRefusal(node, {
           script: init,
           exitCode: 3,
-          stderr: `error: Cannot go on: 1 preflight check failed\n  [Bundle] Cannot read the bundle index "${BUNDLE}/index.json": it is not JSON; the file may be cut off\n    make the bundle again\n`,
+          stderr: `error: Cannot go on: 1 preflight check failed\n  [Bundle] Cannot read the bundle index "${BUNDLE}/index.json": it is not JSON; the file may be cut off\n    make the bundle again\n  nodelet explain CODE tells more\n`,
         }),
     ),
   );

@@ -219,7 +219,7 @@ export async function expectRefusal(
 /** What preflight says, finding by finding. */
 export function preflightText(...findings: [code: string, message: string, hint: string][]): string {
   const lines = findings.map(([code, message, hint]) => `  [${code}] ${message}\n    ${hint}\n`);
-  return `error: Cannot go on: ${findings.length} preflight check${findings.length === 1 ? "" : "s"} failed\n${lines.join("")}`;
+  return `error: Cannot go on: ${findings.length} preflight check${findings.length === 1 ? "" : "s"} failed\n${lines.join("")}  nodelet explain CODE tells more\n`;
 }
 
 /** Does something while the host is in a state, and takes the state away in any case. */
