@@ -4,11 +4,12 @@ import { ensurePackages } from "../lib/apt.ts";
 import { run, tail } from "../lib/run.ts";
 import { imageArtefact, reference } from "./artefacts.ts";
 import { placeProgram, writeImage } from "./docker-archive.ts";
+import { keepLicences, licenceArtefacts } from "./licences.ts";
 import { COREDNS, GO } from "./pins.ts";
 import type { Recipe } from "./source.ts";
 
 /** Raised by one whenever the steps below change in a way that changes the result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 const DOWNLOAD_DEADLINE_MS = 120_000;
 const BUILD_DEADLINE_MS = 20 * 60_000;
@@ -22,19 +23,18 @@ export const coredns: Recipe = {
   async produce(cache) {
     const spec = { reference: reference("coredns", COREDNS.version), entrypoint: ["/usr/local/bin/coredns"] };
     const key = { recipe: RECIPE, spec, coredns: COREDNS, go: GO };
+    const source = `Go module ${COREDNS.module}@v${COREDNS.version} (${COREDNS.sum}), Go ${GO.version}`;
     try {
       const { dir, hit } = await cache.cached({ name: "coredns", key }, async ({ work, out }) => {
         await ensurePackages([GO.package]);
-        const program = await build(work);
+        const { program, licence } = await build(work);
         const root = join(work, "root");
         await placeProgram(program, root, "/usr/local/bin/coredns");
         await writeImage(root, join(out, "coredns.tar"), spec);
+        await keepLicences([{ name: "coredns", version: COREDNS.version, source, file: licence }], out);
       });
-      const source = `Go module ${COREDNS.module}@v${COREDNS.version} (${COREDNS.sum}), Go ${GO.version}`;
-      return {
-        hit,
-        artefacts: [await imageArtefact(dir, "coredns", COREDNS.version, spec.reference, source)],
-      };
+      const image = await imageArtefact(dir, "coredns", COREDNS.version, spec.reference, source);
+      return { hit, artefacts: [image, ...(await licenceArtefacts(dir))] };
     } catch (error) {
       if (error instanceof NoModules) return { hit: false, artefacts: [], leftOut: error.message };
       throw error;
@@ -42,7 +42,7 @@ export const coredns: Recipe = {
   },
 };
 
-async function build(work: string): Promise<string> {
+async function build(work: string): Promise<{ program: string; licence: string }> {
   const go = join(GO.bin, "go");
   const module = `${COREDNS.module}@v${COREDNS.version}`;
   const env = {
@@ -67,20 +67,21 @@ async function build(work: string): Promise<string> {
     timeoutMs: BUILD_DEADLINE_MS,
     tied: true,
   });
-  return join(work, "gopath", "bin", "coredns");
+  return { program: join(work, "gopath", "bin", "coredns"), licence: join(found.Dir ?? "", "LICENSE") };
 }
 
 async function fetchModule(
   argv: string[],
   env: Record<string, string>,
   cwd: string,
-): Promise<{ Sum?: string }> {
+): Promise<{ Sum?: string; Dir?: string }> {
   const limits = { timeoutMs: DOWNLOAD_DEADLINE_MS, accept: [0, 1] };
   const { stdout } = await run(argv, { env, cwd, ...limits }).catch((error: Error) => {
     throw new NoModules(`Go modules cannot be fetched on this machine: ${tail(error.message, 1)}`);
   });
   const answer = JSON.parse(stdout === "" ? '{"Error":"no answer"}' : stdout) as {
     Sum?: string;
+    Dir?: string;
     Error?: string;
   };
   if (answer.Error !== undefined) {

@@ -2,12 +2,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeImage } from "./docker-archive.ts";
 import { imageArtefact, reference } from "./artefacts.ts";
+import { collectLicences, licenceArtefacts } from "./licences.ts";
 import { checkPins, describePackages, transplant, unpackPackages } from "./packages.ts";
 import { ETCD, LIBC_PACKAGES } from "./pins.ts";
 import type { Recipe } from "./source.ts";
 
 /** Raised by one whenever the steps below change in a way that changes the result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** The etcd image: the server and its client from Debian packages, with the libraries they need and nothing else. */
 export const etcd: Recipe = {
@@ -24,8 +25,10 @@ export const etcd: Recipe = {
         await transplant(tree, `/usr/bin/${name}`, root, `/usr/local/bin/${name}`);
       await writeImage(root, join(out, "etcd.tar"), spec);
       await writeFile(join(out, "source.txt"), `Debian packages ${describePackages(found)}`);
+      await collectLicences(found, { tree, work, out });
     });
     const source = await Bun.file(join(dir, "source.txt")).text();
-    return { hit, artefacts: [await imageArtefact(dir, "etcd", ETCD.version, spec.reference, source)] };
+    const image = await imageArtefact(dir, "etcd", ETCD.version, spec.reference, source);
+    return { hit, artefacts: [image, ...(await licenceArtefacts(dir))] };
   },
 };

@@ -3,12 +3,13 @@ import { basename, join } from "node:path";
 import { placeProgram, writeImage } from "./docker-archive.ts";
 import { imageArtefact, reference } from "./artefacts.ts";
 import { KUBERNETES_SOURCE, kubernetesPrograms } from "./kubernetes.ts";
+import { collectLicences, licenceArtefacts } from "./licences.ts";
 import { describePackages, librariesOf, unpackPackages } from "./packages.ts";
 import { KUBE_PROXY_PACKAGES, KUBERNETES } from "./pins.ts";
 import type { Recipe } from "./source.ts";
 
 /** Raised by one whenever the steps below change in a way that changes the result. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** What the packages bring that no program of the image reads. */
 const NEEDLESS = [
@@ -62,6 +63,7 @@ export const kubeProxy: Recipe = {
     const { dir, hit } = await cache.cached({ name: "kube-proxy", key }, async ({ work, out }) => {
       const root = join(work, "root");
       const found = await unpackPackages(KUBE_PROXY_PACKAGES, work, root);
+      await collectLicences(found, { tree: root, work, out });
       for (const path of NEEDLESS) await rm(join(root, path), { recursive: true, force: true });
       for (const name of [...NFT_NAMES, ...NFT_BRIDGE_NAMES]) {
         await rm(join(root, "usr/sbin", name), { force: true });
@@ -76,9 +78,7 @@ export const kubeProxy: Recipe = {
       );
     });
     const source = await Bun.file(join(dir, "source.txt")).text();
-    return {
-      hit,
-      artefacts: [await imageArtefact(dir, "kube-proxy", KUBERNETES.version, spec.reference, source)],
-    };
+    const image = await imageArtefact(dir, "kube-proxy", KUBERNETES.version, spec.reference, source);
+    return { hit, artefacts: [image, ...(await licenceArtefacts(dir))] };
   },
 };

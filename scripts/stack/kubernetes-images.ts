@@ -3,11 +3,15 @@ import { chmod, mkdir } from "node:fs/promises";
 import { imageArtefact, programArtefact, reference } from "./artefacts.ts";
 import { placeProgram, writeImage } from "./docker-archive.ts";
 import { KUBERNETES_SOURCE, kubernetesPrograms } from "./kubernetes.ts";
+import { packageLicence } from "./licences.ts";
 import { KUBERNETES } from "./pins.ts";
 import type { Artefact, Recipe } from "./source.ts";
 
 /** Raised by one whenever the steps below change in a way that changes the result. */
 const RECIPE = 1;
+
+/** Made from the same source, it has the licence of all that we build from it. */
+const LICENCE_PACKAGE = "kubernetes-client";
 
 const HOST_PROGRAMS = ["kubelet", "kubectl", "kubeadm"];
 const CONTROL_PLANE = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
@@ -17,12 +21,10 @@ export const hostPrograms: Recipe = {
   title: "Kubernetes programs (some minutes when not cached)",
   async produce(cache) {
     const { dir, hit } = await kubernetesPrograms(cache);
-    return {
-      hit,
-      artefacts: HOST_PROGRAMS.map((name) =>
-        programArtefact(dir, "binary", name, KUBERNETES.version, KUBERNETES_SOURCE),
-      ),
-    };
+    const programs = HOST_PROGRAMS.map((name) =>
+      programArtefact(dir, "binary", name, KUBERNETES.version, KUBERNETES_SOURCE),
+    );
+    return { hit, artefacts: [...programs, ...(await packageLicence(cache, LICENCE_PACKAGE))] };
   },
 };
 
