@@ -51,11 +51,14 @@ export function encodeTrailer(trailer: Trailer): Buffer {
  */
 export function findTrailer(tail: Buffer): TrailerFound {
   const at = tail.lastIndexOf(MAGIC);
+  const end = at + MAGIC.length;
+  const after = tail.length - end;
   if (at < 0) return { kind: "none" };
-  const after = tail.length - at - MAGIC.length;
-  if (after > 0) return { kind: "buried", after };
-  if (tail.length < TRAILER_SIZE) return { kind: "damaged" };
-  return decode(tail.subarray(tail.length - TRAILER_SIZE));
+  const found =
+    end < TRAILER_SIZE ? { kind: "damaged" as const } : decode(tail.subarray(end - TRAILER_SIZE, end));
+  if (after === 0) return found;
+  // These bytes stand in this program too, among its texts.
+  return found.kind === "trailer" ? { kind: "buried", after } : { kind: "none" };
 }
 
 function decode(bytes: Buffer): TrailerFound {
