@@ -143,9 +143,19 @@ export async function attachHost(name: string): Promise<LabHost> {
 
 /** The engine gives a default route even in a network without a way out; a bare host, which has no tool for it, loses it. */
 async function dropRoute(name: string, network: string): Promise<void> {
-  if (network !== BARE_NETWORK.name) return;
+  if (network === BARE_NETWORK.name) await inNetworkOf(name, ["ip", "route", "flush", "exact", "0.0.0.0/0"]);
+}
+
+/**
+ * Runs a program of this machine on the network of a lab host, which may have no such program.
+ *
+ * @param name The host.
+ * @returns What it wrote to standard output.
+ * @throws As `run` does.
+ */
+export async function inNetworkOf(name: string, argv: string[]): Promise<string> {
   const { stdout } = await docker(["inspect", "--format", "{{.State.Pid}}", name]);
-  await run(["nsenter", "--target", stdout.trim(), "--net", "ip", "route", "flush", "exact", "0.0.0.0/0"]);
+  return (await run(["nsenter", "--target", stdout.trim(), "--net", ...argv])).stdout;
 }
 
 /** systemd says itself when all its jobs are done; before its bus is up the question fails and is asked again. */
