@@ -1,6 +1,6 @@
 import { paths } from "../../paths.ts";
 import type { Check, CheckInput, Problem } from "../check.ts";
-import { setting } from "../check.ts";
+import { needsEngine, setting } from "../check.ts";
 import { foreignRunning } from "../ours.ts";
 
 /** The oldest version that these containers were meant for, as two numbers. */
@@ -50,6 +50,7 @@ export const dockerTooOld: Check = {
   code: "DockerTooOld",
   level: "error",
   title: "Docker is recent enough",
+  unseen: needsEngine,
   run({ facts }) {
     const version = facts.engine?.version;
     const [, major, minor] = /^(\d+)\.(\d+)/.exec(version ?? "")?.map(Number) ?? [];
@@ -155,6 +156,7 @@ export const storageDriver: Check = {
   code: "StorageDriver",
   level: "warning",
   title: "Docker's storage driver is a current one",
+  unseen: needsEngine,
   run({ facts }) {
     const driver = facts.engine?.storageDriver ?? "";
     const why = DRIVERS[driver];

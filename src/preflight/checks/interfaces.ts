@@ -1,4 +1,4 @@
-import { contains, nthAddress, overlaps, parseAddress, parseCidr } from "../../config/net.ts";
+import { contains, overlaps, parseAddress, parseCidr } from "../../config/net.ts";
 import { paths } from "../../paths.ts";
 import type { Check, CheckInput } from "../check.ts";
 import { setting } from "../check.ts";
@@ -21,14 +21,14 @@ export const bridgeConflict: Check = {
   run: (input) => [...cniBridge(input), ...dockerBridge(input)],
 };
 
+/** A bridge that nobody is connected to has no address that the system lists, but it has its route. */
 function cniBridge({ facts, config, node, installed }: CheckInput) {
   if (installed || config.networkPlugin !== "bridge") return [];
-  const gateway = nthAddress(node.podCidr, 1);
-  const found = facts.addresses.filter(
-    (one) => one.interface === "cni0" && one.address.includes(".") && one.address !== gateway,
+  const found = facts.networks.filter(
+    ({ interface: name, cidr }) => name === "cni0" && !cidr.includes(":") && cidr !== node.podCidr,
   );
   return found.map(({ cidr }) => ({
-    message: `The bridge cni0 is there with the address ${cidr}; expected none, or ${gateway} of this node's pods`,
+    message: `The bridge cni0 is there with the block ${cidr}; expected none, or ${node.podCidr} of this node's pods`,
     hint: "it is another network plugin's: remove it with ip link delete cni0",
   }));
 }

@@ -1,4 +1,5 @@
 import type { Check } from "../check.ts";
+import { needsEngine } from "../check.ts";
 
 /** What the kernel calls the platforms of bundles. */
 const MACHINES: Readonly<Record<string, readonly string[]>> = {
@@ -60,6 +61,7 @@ export const cgroupVersion: Check = {
   code: "CgroupVersion",
   level: "error",
   title: "Docker knows the kernel's cgroup version",
+  unseen: needsEngine,
   run({ facts }) {
     const found = versionOf(facts.engine?.version ?? "");
     if (facts.cgroupVersion === 1 || !found || atLeast(found, FIRST_FOR_V2)) return [];

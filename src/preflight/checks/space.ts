@@ -120,7 +120,7 @@ function setsEviction({ config }: CheckInput): boolean {
 
 function fullDisks({ facts }: CheckInput, range: { from: number; below?: number }): Problem[] {
   const disks = new Map(
-    [facts.dockerRoot, paths.kubeletDir].flatMap((path) => {
+    [paths.kubeletDir, facts.dockerRoot].flatMap((path) => {
       const space = facts.space.get(path);
       return space && space.totalBytes > 0 ? [[space.device, { path, ...space }] as const] : [];
     }),

@@ -48,7 +48,7 @@ export const network: Explanations = {
   },
   BridgeConflict: {
     checked:
-      "That cni0 is absent or has the gateway's address of this node's pods, and that docker0 shares no address with pods and services.",
+      "That cni0 is absent or has the block of this node's pods, and that docker0 shares no address with pods and services.",
     why: "The bridge plugin changes no bridge that has another address: no pod would start. Two bridges with one block answer for each other.",
     ways: [
       ["For cni0: make sure that the other plugin is gone, then run ip link delete cni0."],

@@ -4,8 +4,7 @@ import type { Config } from "../../../src/config/config.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import type { Finding } from "../../../src/errors.ts";
 import type { NodeFacts } from "../../../src/node-facts.ts";
-import type { Plan } from "../../../src/preflight/check.ts";
-import { runPreflight } from "../../../src/preflight/preflight.ts";
+import { type PreflightOptions, runPreflight } from "../../../src/preflight/preflight.ts";
 import type {
   HostProbe,
   Listener,
@@ -188,6 +187,7 @@ export const config = (flags: Record<string, unknown> = {}): Config => loadConfi
 const NODE: NodeFacts = {
   name: "n1",
   ip: "10.88.0.11",
+  interface: "eth0",
   masterIp: "10.88.0.11",
   clusterId: "c1",
   apiServiceIp: "10.21.0.1",
@@ -256,7 +256,7 @@ export const installedSizes: Record<string, number> = {
 };
 
 /** What a case changes besides the host. */
-export type PlanOverrides = Partial<Omit<Plan, "node">> & { node?: Partial<NodeFacts> };
+export type PlanOverrides = Partial<Omit<PreflightOptions, "node" | "probe">> & { node?: Partial<NodeFacts> };
 
 /** Runs preflight on a host where the bundle is installed already, unless the case says otherwise. */
 export function preflight(host: Overrides = {}, plan: PlanOverrides = {}) {

@@ -18,6 +18,7 @@ test("the real probe looks at this machine", async () => {
   const node = {
     name: "n1",
     ip: address,
+    interface: undefined,
     masterIp: address,
     clusterId: "c1",
     apiServiceIp: "10.21.0.1",

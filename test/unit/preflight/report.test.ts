@@ -1,0 +1,80 @@
+import { describe, expect, test } from "bun:test";
+import { checks } from "../../../src/preflight/checks.ts";
+import { allCodes, bundleCodes } from "../../../src/preflight/codes.ts";
+import { withFindings } from "../../../src/preflight/preflight.ts";
+import { container, preflight } from "./fakes.ts";
+
+const NOBODY = { uid: 1000 };
+const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code);
+
+describe("the report of preflight", () => {
+  test("names every check once: passed, found something, or not seen", async () => {
+    const host = { uid: 1000, cpus: 1, listeners: [{ port: 6443 }, { port: 10250 }] };
+    const { passed, errors, warnings, unseen } = await preflight(host, { looking: true });
+    const all = [
+      ...passed,
+      ...unseen,
+      ...new Map([...errors, ...warnings].map((one) => [one.code, one])).values(),
+    ];
+    const expected = ["NotLinux", ...codes(checks), "Bundle", ...codes(bundleCodes)];
+    expect(codes(all).sort()).toEqual(expected.sort());
+  });
+
+  test("tells somebody who only looks what root alone would see, and does not mind who it is", async () => {
+    const { errors, unseen } = await preflight({ ...NOBODY, engine: "none" }, { looking: true });
+    expect(errors).toEqual([]);
+    const reasons = new Map(unseen.map(({ code, reason }) => [code, reason]));
+    expect(reasons.get("NotRoot")).toBe("init itself must run as root");
+    expect(reasons.get("EtcdLeftovers")).toBe("only root can see it");
+    expect(reasons.get("PodContainers")).toBe("Docker does not answer this user");
+    expect(reasons.get("DiskSlow")).toBe("only root can see it");
+  });
+
+  test("does not judge what was not seen", async () => {
+    const host = {
+      ...NOBODY,
+      unwritable: ["/etc/systemd/system"],
+      engine: { containers: [container("etcd")] },
+    };
+    const { errors } = await preflight(host, { looking: true });
+    expect(codes(errors)).toEqual(["ContainerNameTaken"]);
+  });
+
+  test("says that an engine which is installed does not answer", async () => {
+    const { unseen } = await preflight({ engine: "none" });
+    expect(codes(unseen)).toEqual([
+      "CgroupVersion",
+      "DockerTooOld",
+      "StorageDriver",
+      "ContainerNameTaken",
+      "PodContainers",
+    ]);
+    expect(new Set(unseen.map(({ reason }) => reason))).toEqual(new Set(["Docker does not answer"]));
+  });
+
+  test("says of a bundle that cannot be opened only that, with the other findings", async () => {
+    const bundleProblem = { message: "Cannot open the bundle", hint: "name it" };
+    const { errors, passed, unseen } = await preflight({ listeners: [{ port: 6443 }] }, { bundleProblem });
+    expect(errors).toEqual([
+      expect.objectContaining({ code: "PortInUse" }),
+      { code: "Bundle", message: "Cannot open the bundle", hint: "name it" },
+    ]);
+    expect([...codes(passed), ...codes(unseen)].filter((code) => code.startsWith("Bundle"))).toEqual([]);
+  });
+
+  test("takes in what others have looked at", async () => {
+    const report = await preflight();
+    const about = { code: "Certificates", level: "error", title: "they are good" } as const;
+    expect(withFindings(report, { about, findings: [] }).passed.at(-1)).toEqual({
+      code: "Certificates",
+      title: "they are good",
+    });
+    const bad = { code: "Certificates", message: "they are not" };
+    const worse = withFindings(report, { about, findings: [bad] });
+    expect([worse.errors, worse.passed.length]).toEqual([[bad], report.passed.length]);
+  });
+});
+
+test("no two checks have one code", () => {
+  expect(new Set(codes(allCodes)).size).toBe(allCodes.length);
+});
