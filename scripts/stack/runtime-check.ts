@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { run } from "../lib/run.ts";
 import { isStatic, LOADER, PREFIX } from "./relocate.ts";
 
-/** Each loads all that it needs and looks at nothing outside; the last one loads a plugin. */
+/** Each loads all that it needs; the last one loads a plugin as well. */
 const TRIALS = [
   ["containerd", "--version"],
   ["containerd-shim-runc-v2", "-v"],
@@ -37,8 +37,9 @@ export async function checkRuntime(root: string, { files }: { files: { name: str
   // Go's runtime and ipset want it.
   await mkdir(join(root, "dev"), { recursive: true });
   await writeFile(join(root, "dev/null"), "");
+  // On a network of their own: some look at its rules, and this machine's are no business of theirs.
   for (const [program = "", ...args] of TRIALS)
-    await run(["chroot", root, join(PREFIX, "bin", program), ...args]);
+    await run(["unshare", "--net", "chroot", root, join(PREFIX, "bin", program), ...args]);
 }
 
 async function checkLibraries(root: string, path: string): Promise<void> {

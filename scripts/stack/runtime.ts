@@ -1,4 +1,4 @@
-import { readdir, rename, symlink, writeFile } from "node:fs/promises";
+import { readdir, realpath, rename, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { RuntimeLinkEntry } from "../../src/bundle/index-format.ts";
 import { ensurePackages } from "../lib/apt.ts";
@@ -33,10 +33,8 @@ const CONTENTS = "contents.json";
 export const runtime: Recipe = {
   title: "container runtime",
   async produce(cache) {
-    const key = {
-      ...{ recipe: RECIPE, RUNTIME, PREFIX, PROGRAMS, FURTHER_NAMES, PLUGIN_NAMES },
-      patchelf: "patchelf",
-    };
+    const files = { PROGRAMS, FURTHER_NAMES, PLUGIN_NAMES, XTABLES };
+    const key = { recipe: RECIPE, RUNTIME, PREFIX, PLUGINS, ...files };
     const { dir, hit } = await cache.cached({ name: "runtime", key }, async ({ work, out }) => {
       await ensurePackages(["patchelf"]);
       const tree = join(work, "tree");
@@ -49,12 +47,12 @@ export const runtime: Recipe = {
       await writeFile(join(out, CONTENTS), JSON.stringify(contents, null, 2));
       await collectLicences(used, { tree, work, out });
     });
-    const { files, links } = (await Bun.file(join(dir, CONTENTS)).json()) as Contents;
-    const artefacts = files.map((file): Artefact => ({
+    const contents = (await Bun.file(join(dir, CONTENTS)).json()) as Contents;
+    const artefacts = contents.files.map((file): Artefact => ({
       file: join(dir, file.name),
       entry: { kind: "runtime", ...file, path: `runtime/${file.name}`, platform: PLATFORM },
     }));
-    return { hit, links, artefacts: [...artefacts, ...(await licenceArtefacts(dir))] };
+    return { hit, links: contents.links, artefacts: [...artefacts, ...(await licenceArtefacts(dir))] };
   },
 };
 
@@ -63,13 +61,14 @@ async function makeTree(
   tree: string,
   { root, found }: { root: string; found: Package[] },
 ): Promise<{ contents: Contents; used: Package[] }> {
+  const top = await realpath(tree);
   const plugins = await findPlugins(tree);
   const contents: Contents = { files: [], links: [...plugins.links, ...furtherNames()] };
   const owners = new Map(found.flatMap((item) => item.paths.map((path) => [path, item] as const)));
   const used = new Set<Package>();
   for (const { path, ...file } of [...(await findPrograms(tree)), ...plugins.files]) {
     const source = await resolveIn(tree, path);
-    const owner = owners.get(source.slice(tree.length));
+    const owner = owners.get(source.slice(top.length));
     if (owner === undefined) throw new Error(`Cannot place "${path}": none of the unpacked packages has it`);
     const mode = await relocate({ ...file, source }, join(root, PREFIX));
     used.add(owner);
