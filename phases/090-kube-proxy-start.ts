@@ -5,6 +5,7 @@ import { kubeProxyConfiguration, kubeProxyContainer } from "../src/docker/kube-p
 import { sha256 } from "../src/host/hash.ts";
 import { ensureAll, readRequired } from "../src/host/host.ts";
 import { isHealthy, KUBE_PROXY_HEALTH } from "../src/kube/health.ts";
+import { hasRoute, servicesRoute } from "../src/kube/services-route.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
 
@@ -39,6 +40,7 @@ export const kubeProxyStart: Phase = {
       { kind: "dir", path: "/run", mode: 0o755 },
       { kind: "file", path: XTABLES_LOCK, content: "", mode: 0o600 },
       { kind: "file", path: `${paths.configs}/kube-proxy.yaml`, content, mode: 0o600 },
+      ...(await servicesRoute(ctx)),
       { kind: "container", name: "proxy", spec: kubeProxyContainer(ctx, { inputs, hasModules }) },
     ]);
   },
@@ -64,6 +66,8 @@ export const kubeProxyStart: Phase = {
     const container = await ctx.docker.inspect("proxy");
     if (!container) return { state: "stopped", message: "there is no container proxy" };
     if (!container.running) return { state: "failed", message: `the container proxy is ${container.status}` };
+    if (!(await hasRoute(ctx)))
+      return { state: "failed", message: `there is no route to services (${ctx.config.servicesCidr})` };
     return (await isHealthy(KUBE_PROXY_HEALTH, ctx))
       ? { state: "running" }
       : { state: "failed", message: "kube-proxy is not healthy on port 10256" };

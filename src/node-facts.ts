@@ -11,6 +11,8 @@ export interface NodeFacts {
   /** Name of the Node object, lower case. */
   name: string;
   ip: string;
+  /** The interface with that address; undefined while no interface has it. */
+  interface: string | undefined;
   /** Where other nodes reach the masters. */
   masterIp: string;
   clusterId: string;
@@ -98,6 +100,7 @@ export function nodeFacts(
   return {
     name: config.nodeName ?? options.recorded?.nodeName ?? options.names.hostname.toLowerCase(),
     ip,
+    interface: options.names.addresses.find(({ address }) => address === ip)?.interface,
     masterIp: config.masterIp ?? ip,
     clusterId: config.clusterId ?? options.clusterId,
     apiServiceIp: nthAddress(config.servicesCidr, 1),

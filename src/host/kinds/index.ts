@@ -14,6 +14,7 @@ import { type AbsentWanted, absentKind, type FileWanted, fileKind } from "./file
 import { type ImageWanted, imageKind } from "./image.ts";
 import { type LinkWanted, linkKind } from "./link.ts";
 import { type ModuleWanted, moduleKind } from "./module.ts";
+import { type RouteWanted, routeKind } from "./route.ts";
 import { type SysctlWanted, sysctlKind } from "./sysctl.ts";
 import { type UnitWanted, unitKind } from "./unit.ts";
 
@@ -25,6 +26,7 @@ interface WantedByKind {
   copy: CopyWanted;
   sysctl: SysctlWanted;
   module: ModuleWanted;
+  route: RouteWanted;
   unit: UnitWanted;
   container: ContainerWanted;
   image: ImageWanted;
@@ -53,6 +55,7 @@ export const kinds: Readonly<Record<KindName, AnyKind>> = {
   copy: copyKind,
   sysctl: sysctlKind,
   module: moduleKind,
+  route: routeKind,
   unit: unitKind,
   container: containerKind,
   image: imageKind,

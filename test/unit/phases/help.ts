@@ -27,6 +27,9 @@ const SYSCTLS = [
   "kernel.keys.root_maxbytes",
 ];
 
+const DEFAULT_ROUTE =
+  "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n";
+
 /** Brings a world to where every phase can start: files of earlier phases, kernel settings, Docker, images. */
 export async function furnish({ root, machine, bundle }: World): Promise<void> {
   for (const name of CERTS) {
@@ -42,6 +45,7 @@ export async function furnish({ root, machine, bundle }: World): Promise<void> {
   for (const directory of ["/sys/module/overlay", "/run", "/var/lib", paths.manifests, paths.stateDir]) {
     await root.write(`${directory}/.there`, "");
   }
+  await root.write("/proc/net/route", DEFAULT_ROUTE);
   machine.units.set("docker.service", { active: true, enabled: true });
   for (const image of bundle.images) {
     const archive = bundle.content(image).file ?? "";

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import type { Kind } from "../kind.ts";
+import { type Machine, placeOf } from "../machine.ts";
+
+/** A route out of an interface, without a gateway, in the main table. */
+export interface RouteWanted {
+  /** IPv4 block, for example `10.21.0.0/16`. */
+  destination: string;
+  interface: string;
+  /** Address of this host that packets leave with. */
+  source: string;
+}
+
+/** The interface that the route goes out of; null without a route. */
+export interface RouteFound {
+  interface: string | null;
+}
+
+/** Routes that nodelet adds. One that was there for the same block is taken as it is, and never replaced. */
+export const routeKind: Kind<RouteWanted, RouteFound> = {
+  key: (wanted) => wanted.destination,
+  async read(machine, { destination }) {
+    const routes = await readRoutes(machine);
+    return { interface: routes.find((route) => route.destination === destination)?.interface ?? null };
+  },
+  same: (found) => found.interface !== null,
+  async apply(machine, wanted) {
+    const { destination, source } = wanted;
+    await machine.run([
+      "ip",
+      "route",
+      "replace",
+      destination,
+      "dev",
+      wanted.interface,
+      "scope",
+      "link",
+      "src",
+      source,
+    ]);
+  },
+  async restore(machine, { key, before }) {
+    if (before.interface !== null) return;
+    const routes = await readRoutes(machine);
+    const ours = routes.find((route) => route.destination === key);
+    if (ours) await machine.run(["ip", "route", "del", key, "dev", ours.interface]);
+  },
+  describe: (found, wanted) => ({
+    from: found.interface ?? "absent",
+    to: `${wanted.interface}, from ${wanted.source}`,
+  }),
+};
+
+/** The IPv4 routes of the main table, read from the kernel: a bare host has no program for it. */
+export async function readRoutes(
+  machine: Pick<Machine, "root">,
+): Promise<{ destination: string; interface: string }[]> {
+  const text = await readFile(placeOf(machine as Machine, "/proc/net/route"), "utf8").catch(() => "");
+  const rows = text
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split("\t"));
+  return rows.flatMap(([name, destination, , , , , , mask]) => {
+    if (!name || !destination || !mask) return [];
+    return [{ destination: `${addressIn(destination)}/${prefixOf(mask)}`, interface: name }];
+  });
+}
+
+/** The kernel writes addresses as a number of the machine: little-endian on all that we run on. */
+function addressIn(hex: string): string {
+  return [...Buffer.from(hex, "hex")].reverse().join(".");
+}
+
+function prefixOf(mask: string): number {
+  return Number.parseInt(mask, 16).toString(2).replaceAll("0", "").length;
+}
