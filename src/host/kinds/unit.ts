@@ -40,7 +40,7 @@ const JOB_DEADLINE_MS = 60_000;
 export async function readUnit(machine: Pick<Machine, "run">, name: string): Promise<UnitFound> {
   const end = performance.now() + JOB_DEADLINE_MS;
   let fields = await showUnit(machine, name);
-  while (fields.get("Job") && performance.now() < end) {
+  while (fields.get("Job") && !isOwn(fields.get("MainPID")) && performance.now() < end) {
     await Bun.sleep(50);
     fields = await showUnit(machine, name);
   }
@@ -52,6 +52,11 @@ export async function readUnit(machine: Pick<Machine, "run">, name: string): Pro
     inputs: await inputsOf(fields.get("MainPID") ?? "0"),
     stale: fields.get("NeedDaemonReload") === "yes",
   };
+}
+
+/** What we are part of, or were started by, ends only after us: whoever waited for that would hold it up. */
+function isOwn(mainPid: string | undefined): boolean {
+  return mainPid !== "0" && [process.pid, process.ppid].map(String).includes(mainPid ?? "0");
 }
 
 async function showUnit(machine: Pick<Machine, "run">, name: string): Promise<Map<string, string>> {

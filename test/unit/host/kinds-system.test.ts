@@ -128,6 +128,31 @@ describe("unit", () => {
   });
 });
 
+describe("a unit on its way", () => {
+  const jobs = (t: Awaited<ReturnType<typeof setUp>>, pid: number) => {
+    let shown = 0;
+    t.machine.programs.set("systemctl", () => {
+      shown += 1;
+      const job = shown < 3 ? "Job=7\n" : "";
+      return { stdout: `ActiveState=${job ? "deactivating" : "inactive"}\nMainPID=${pid}\n${job}` };
+    });
+    return () => shown;
+  };
+
+  test("is waited for", async () => {
+    await using t = await setUp();
+    jobs(t, 0);
+    expect(await kinds.unit.read(t.machine, { name: "docker.service" })).toMatchObject({ state: "inactive" });
+  });
+
+  test("is not waited for by its own process, which it waits for itself", async () => {
+    await using t = await setUp();
+    const looks = jobs(t, process.pid);
+    expect(await kinds.unit.read(t.machine, { name: "a.service" })).toMatchObject({ state: "deactivating" });
+    expect(looks()).toBe(1);
+  });
+});
+
 describe("container", () => {
   const wanted = { name: "etcd", spec };
 
