@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { APPLIANCE, makeAppliance } from "./appliance.ts";
 import { assembleStack } from "./assemble.ts";
 import { buildProgram } from "./build.ts";
 import { ensureEngine } from "./lab/engine.ts";
@@ -128,8 +129,11 @@ function isStory(file: string, name: string): boolean {
 async function prepareLab(): Promise<void> {
   const cache = Cache.standard();
   await assembleStack({ out: join(top, "dist/stack"), cache });
+  const { bytes } = await makeAppliance(cache);
+  say(`${APPLIANCE}: ${(bytes / 1e6).toFixed(1)} MB`);
   await ensureEngine(cache);
   await ensureImage(cache);
+  await ensureImage(cache, "bare");
 }
 
 function add(sum: Counts, more: Counts): void {

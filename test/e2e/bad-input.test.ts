@@ -2,9 +2,9 @@
 // changes nothing. A Docker that is too old is left to the unit tests: there is only one real version here.
 import { describe } from "bun:test";
 import { during, expectRefusal, preflightText, settleKernel } from "../lab/faults.ts";
-import { STACK, story } from "../lab/harness.ts";
+import { BUNDLE, story } from "../lab/harness.ts";
 
-const INIT = `nodelet init --bundle ${STACK}`;
+const INIT = `nodelet init --bundle ${BUNDLE}`;
 
 /** In a mount namespace of its own, where the host looks different to nodelet alone. */
 const seeing = (mounts: string, command = INIT) => `unshare -m bash -c '${mounts}; exec ${command}'`;

@@ -1,10 +1,11 @@
 // Traces of other clusters on a host, and bundles that are not what they should be: refused before the first change.
 import { describe } from "bun:test";
 import { during, expectRefusal, preflightText, settleKernel } from "../lab/faults.ts";
-import { STACK, story } from "../lab/harness.ts";
+import { BUNDLE, STACK, story } from "../lab/harness.ts";
 
-const INIT = `nodelet init --bundle ${STACK}`;
-const BUNDLE = "/dev/shm/bundle";
+const INIT = `nodelet init --bundle ${BUNDLE}`;
+/** A stack directory that a test makes bad. */
+const BAD = "/dev/shm/bundle";
 const OTHER = "11111111-2222-3333-4444-555555555555";
 const OURS = "99999999-2222-3333-4444-555555555555";
 
@@ -101,15 +102,15 @@ describe("init with a bundle that is not good", () => {
   const { step } = story({ name: "e2e-fault-bundle", ip: "10.88.0.152" }, async (node) => {
     await settleKernel(node);
     // Names of the shared files; what a test makes bad is a copy in the place of one.
-    await node.sh(`cp -rs ${STACK} ${BUNDLE}`);
+    await node.sh(`cp -rs ${STACK} ${BAD}`);
   });
-  const init = `nodelet init --bundle ${BUNDLE}`;
-  const again = `for name in index.json bin/kubectl bin/kubelet images/etcd.tar cni/bridge; do ln -sfn ${STACK}/$name ${BUNDLE}/$name; done`;
+  const init = `nodelet init --insecure-bundle --bundle ${BAD}`;
+  const again = `for name in index.json bin/kubectl bin/kubelet images/etcd.tar cni/bridge; do ln -sfn ${STACK}/$name ${BAD}/$name; done`;
   const index = (change: string) =>
-    `rm ${BUNDLE}/index.json && jq '${change}' ${STACK}/index.json >${BUNDLE}/index.json`;
+    `rm ${BAD}/index.json && jq '${change}' ${STACK}/index.json >${BAD}/index.json`;
 
   step("refuses to go on without one", async (node) => {
-    const hint = "    name it with --bundle DIR\n  nodelet explain CODE tells more\n";
+    const hint = "    name it with --bundle FILE\n  nodelet explain CODE tells more\n";
     const head = "error: Cannot go on: 1 preflight check failed\n  [Bundle] ";
     const expected = "expected a directory made by the stack assembly";
     await expectRefusal(node, {
@@ -158,7 +159,7 @@ describe("init with a bundle that is not good", () => {
     during(
       node,
       {
-        begin: `cd ${BUNDLE} && rm cni/bridge && cp --remove-destination ${STACK}/bin/kubectl bin/kubectl &&
+        begin: `cd ${BAD} && rm cni/bridge && cp --remove-destination ${STACK}/bin/kubectl bin/kubectl &&
           printf X | dd of=bin/kubectl bs=1 seek=4096 conv=notrunc status=none &&
           rm images/etcd.tar && head -c 1000 ${STACK}/images/etcd.tar >images/etcd.tar`,
         end: again,
@@ -169,21 +170,21 @@ describe("init with a bundle that is not good", () => {
             `jq -r '.entries[] | select(.name == "${name}") | "\\(.size) \\(.sha256)"' ${STACK}/index.json`,
           );
         const [, wanted = ""] = (await entry("kubectl")).split(" ");
-        const found = await node.sh(`sha256sum ${BUNDLE}/bin/kubectl`);
+        const found = await node.sh(`sha256sum ${BAD}/bin/kubectl`);
         const [size] = (await entry("etcd")).split(" ");
         const hint = "copy the bundle again; the copy or its medium is damaged";
         const findings: Record<string, [string, string, string]> = {
           kubectl: [
             "BundleFileDigest",
-            `Bundle file "${BUNDLE}/bin/kubectl" has sha256 ${found.slice(0, 16)}…; expected ${wanted.slice(0, 16)}…`,
+            `Bundle file "${BAD}/bin/kubectl" has sha256 ${found.slice(0, 16)}…; expected ${wanted.slice(0, 16)}…`,
             hint,
           ],
           etcd: [
             "BundleFileSize",
-            `Bundle file "${BUNDLE}/images/etcd.tar" has 1000 bytes; expected ${size}`,
+            `Bundle file "${BAD}/images/etcd.tar" has 1000 bytes; expected ${size}`,
             hint,
           ],
-          bridge: ["BundleFileMissing", `Bundle file "${BUNDLE}/cni/bridge" is missing`, hint],
+          bridge: ["BundleFileMissing", `Bundle file "${BAD}/cni/bridge" is missing`, hint],
         };
         const order = (await node.sh(`jq -r '.entries[].name' ${STACK}/index.json`))
           .split("\n")
@@ -200,12 +201,12 @@ describe("init with a bundle that is not good", () => {
   step("refuses one whose index is cut off", (node) =>
     during(
       node,
-      { begin: `cd ${BUNDLE} && rm index.json && head -c 3000 ${STACK}/index.json >index.json`, end: again },
+      { begin: `cd ${BAD} && rm index.json && head -c 3000 ${STACK}/index.json >index.json`, end: again },
       () =>
         expectRefusal(node, {
           script: init,
           exitCode: 3,
-          stderr: `error: Cannot go on: 1 preflight check failed\n  [Bundle] Cannot read the bundle index "${BUNDLE}/index.json": it is not JSON; the file may be cut off\n    make the bundle again\n  nodelet explain CODE tells more\n`,
+          stderr: `error: Cannot go on: 1 preflight check failed\n  [Bundle] Cannot read the bundle index "${BAD}/index.json": it is not JSON; the file may be cut off\n    make the bundle again\n  nodelet explain CODE tells more\n`,
         }),
     ),
   );

@@ -2,7 +2,7 @@
 // said was written.
 import { describe, expect } from "bun:test";
 import { caDigest } from "../lab/faults.ts";
-import { initNode, STACK, story, type TestNode } from "../lab/harness.ts";
+import { initNode, BUNDLE, story, type TestNode } from "../lab/harness.ts";
 import { comesBack, cutPower, isInstalled, say, seconds, seededRandom } from "../lab/power.ts";
 
 const random = seededRandom("power cuts");
@@ -19,7 +19,7 @@ for (let at = 0; at < MOMENTS; at++) {
   describe(`a power cut ${seconds(moment)} after the begin of init`, () => {
     const { step } = story({ name: `pow1-${at + 1}`, ip: `10.88.0.${91 + at}` });
     step("ends in a healthy node with the same CA", async (node) => {
-      const running = await node.spawnNodelet(["init", "--bundle", STACK]);
+      const running = await node.spawnNodelet(["init", "--bundle", BUNDLE]);
       await Promise.race([Bun.sleep(moment), running.exited]);
       const ca = await node.sh(`[ ! -s ${CERTS}/ca.crt ] || sha256sum <${CERTS}/ca.crt | cut -d' ' -f1`);
       const since = await cutPower(node);

@@ -1,7 +1,7 @@
 // A second nodelet on a host, and certificates that are corrupt or of another cluster.
 import { describe, expect } from "bun:test";
 import { caDigest, expectHealthy, expectRefusal, preflightText, settleKernel } from "../lab/faults.ts";
-import { STACK, story } from "../lab/harness.ts";
+import { BUNDLE, story } from "../lab/harness.ts";
 
 const CERTS = "/etc/pf9/kube.d/certs";
 const FOREIGN = "/dev/shm/foreign";
@@ -33,7 +33,7 @@ describe("a host that another nodelet works on", () => {
   step("refuses a corrupt authority before the first change", async (node) => {
     await node.sh(`mkdir -p -m 0700 ${CERTS} && head -c 300 ${FOREIGN}/ca.crt >${CERTS}/ca.crt`);
     await expectRefusal(node, {
-      script: `nodelet init --bundle ${STACK}`,
+      script: `nodelet init --bundle ${BUNDLE}`,
       exitCode: 3,
       stderr: CORRUPT,
     });
@@ -41,12 +41,12 @@ describe("a host that another nodelet works on", () => {
   });
 
   step("refuses every command that changes something, and says who is at work", async (node) => {
-    const first = await node.spawnNodelet(["init", "--bundle", STACK]);
+    const first = await node.spawnNodelet(["init", "--bundle", BUNDLE]);
     await node.sh(
       "timeout 60 bash -c 'until grep -q \"048-load-images start: begin\" /var/log/pf9/kube/kube.log; do sleep 0.01; done' 2>/dev/null",
     );
     for (const args of [
-      ["init", "--bundle", STACK],
+      ["init", "--bundle", BUNDLE],
       ["phases", "stop"],
       ["reset", "--yes"],
     ]) {
@@ -73,7 +73,7 @@ describe("a host that another nodelet works on", () => {
     ] as const) {
       await node.sh(`${bad} >${CERTS}/ca.crt`);
       const digest = await caDigest(node);
-      const done = await node.nodelet(["init", "--bundle", STACK]);
+      const done = await node.nodelet(["init", "--bundle", BUNDLE]);
       expect(done).toEqual({ exitCode: 3, stdout: "", stderr: refusal });
       expect(await caDigest(node)).toBe(digest);
       expect(digest).not.toBe(good);
@@ -86,7 +86,7 @@ describe("a host that another nodelet works on", () => {
     await node.sh(
       `cat ${FOREIGN}/apiserver.crt >${CERTS}/apiserver.crt && cat ${FOREIGN}/apiserver.key >${CERTS}/apiserver.key`,
     );
-    const done = await node.nodelet(["init", "--bundle", STACK]);
+    const done = await node.nodelet(["init", "--bundle", BUNDLE]);
     expect(done).toMatchObject({ exitCode: 0 });
     expect(await node.sh(`openssl verify -x509_strict -CAfile ${CERTS}/ca.crt ${CERTS}/apiserver.crt`)).toBe(
       `${CERTS}/apiserver.crt: OK`,

@@ -8,10 +8,10 @@ import {
   expectUnchanged,
   settleKernel,
 } from "../lab/faults.ts";
-import { initNode, STACK, story } from "../lab/harness.ts";
+import { initNode, BUNDLE, story } from "../lab/harness.ts";
 import { type Snapshot, snapshot } from "../lab/snapshot.ts";
 
-const INIT = `nodelet init --bundle ${STACK}`;
+const INIT = `nodelet init --bundle ${BUNDLE}`;
 const WAY_OUT = "free space on that file system and run the command again";
 
 describe("init on a full disk", () => {
@@ -62,7 +62,7 @@ describe("init on a full disk", () => {
           `mkdir -p ${place} && mount -t tmpfs -o size=24k none ${place} && rm -f /run/nodelet.lock`,
         );
         const start = await snapshot(node.host);
-        const done = await node.nodelet(["init", "--bundle", STACK, ...args]);
+        const done = await node.nodelet(["init", "--bundle", BUNDLE, ...args]);
         expect(done).toMatchObject({ exitCode: 1, stdout: "" });
         expect(done.stderr).toMatch(says);
         expect(done.stderr.endsWith(`\n  ${WAY_OUT}\n`)).toBe(true);

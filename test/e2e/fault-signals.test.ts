@@ -11,7 +11,7 @@ import {
   settleKernel,
   signalAt,
 } from "../lab/faults.ts";
-import { initNode, STACK, story, type TestNode } from "../lab/harness.ts";
+import { initNode, BUNDLE, story, type TestNode } from "../lab/harness.ts";
 import { type Snapshot, snapshot } from "../lab/snapshot.ts";
 
 const ASKED = "\nInterrupted: ending at the next safe point; again to end at once\n";
@@ -21,7 +21,7 @@ const begin = (phase: string, verb = "start") => ({ logged: `phase ${phase} ${ve
 const init = (
   node: TestNode,
   how: { moment: Moment; signal: string; then?: string; target: "process" | "group" },
-) => signalAt(node, { args: ["init", "--bundle", STACK], ...how });
+) => signalAt(node, { args: ["init", "--bundle", BUNDLE], ...how });
 
 /** It says that it was interrupted, names what it did not do and the way on, and no step is left open. */
 function expectInterrupted(done: Signalled): void {
@@ -138,7 +138,7 @@ describe("a run that is killed", () => {
     ["100-wait-for-k8s-services", 2],
   ] as const) {
     step(`by a power cut in ${phase} is completed by the next init, with the same CA`, async (node) => {
-      const running = await node.spawnNodelet(["init", "--bundle", STACK]);
+      const running = await node.spawnNodelet(["init", "--bundle", BUNDLE]);
       await node.sh(
         `timeout 60 bash -c 'until grep -qs "phase ${phase} start: begin" ${LOG}; do sleep 0.01; done; sleep ${pause}'`,
       );

@@ -1,6 +1,6 @@
 // Phases that a site adds in /etc/pf9/nodelet/phases.d, and its kube_override.env, on a real node.
 import { describe, expect } from "bun:test";
-import { initNode, STACK, story, type TestNode, waitUntil } from "../lab/harness.ts";
+import { initNode, BUNDLE, story, type TestNode, waitUntil } from "../lab/harness.ts";
 import { operate, type PhaseLine, phases, wrong } from "../lab/phases.ts";
 
 const DIR = "/etc/pf9/nodelet/phases.d";
@@ -80,7 +80,7 @@ describe("a site's own phases", () => {
     await addScript(node, "300-open", `#!/bin/sh\ntouch /run/ran\necho Open\n`, "0775");
     await addScript(node, "301-silent", `#!/bin/sh\ntouch /run/ran\n`);
     const before = await node.sh(ours);
-    const init = () => node.nodelet(["init", "--bundle", STACK]);
+    const init = () => node.nodelet(["init", "--bundle", BUNDLE]);
     const taken = `  ${DIR}/055-etcd: has the number of the program's own phase 055-etcd-run; expected one of its own`;
     expect(await init()).toEqual({
       exitCode: 4,
@@ -107,7 +107,7 @@ ${taken}
   step("an override that cannot be taken is refused with 4 as well", async (node) => {
     const path = "/etc/pf9/kube_override.env";
     await write(node, { path, text: "MTU_SIZE=big\nPATH=/tmp\nSITE_ZONE=a b\n", mode: "0644" });
-    expect(await node.nodelet(["init", "--bundle", STACK])).toEqual({
+    expect(await node.nodelet(["init", "--bundle", BUNDLE])).toEqual({
       exitCode: 4,
       stdout: "",
       stderr: `error: Configuration is not valid: 3 problems
@@ -120,7 +120,7 @@ ${taken}
   });
 
   step("are in a dry run without being run", async (node) => {
-    const done = await node.nodelet(["init", "--bundle", STACK, "--dry-run"]);
+    const done = await node.nodelet(["init", "--bundle", BUNDLE, "--dry-run"]);
     expect(done).toMatchObject({ exitCode: 0 });
     expect(done.stdout).toMatch(new RegExp(`^SCRIPT +${DIR}/076-x +not run +-> +start$`, "m"));
     expect(await node.sh("ls /run/site-y || true")).toBe("");

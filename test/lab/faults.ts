@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { type Snapshot, diff, snapshot } from "./snapshot.ts";
-import { type NodeOptions, STACK, startNode, type TestNode } from "./harness.ts";
+import { type NodeOptions, BUNDLE, startNode, type TestNode } from "./harness.ts";
 
 const LOG = "/var/log/pf9/kube/kube.log";
 
@@ -101,7 +101,7 @@ export async function killInit(
 ): Promise<Signalled> {
   const { phase, plusMs = 0 } = options;
   const moment = { when: { logged: `phase ${phase} start: begin` }, plusMs };
-  const killed = await signalAt(node, { args: ["init", "--bundle", STACK], moment, signal: "KILL" });
+  const killed = await signalAt(node, { args: ["init", "--bundle", BUNDLE], moment, signal: "KILL" });
   expect(killed, `init killed in ${phase} after ${plusMs} ms`).toMatchObject({ exitCode: 137, stdout: "" });
   return killed;
 }

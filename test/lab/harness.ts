@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, test } from "bun:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { APPLIANCE } from "../../scripts/appliance.ts";
 import { SOCKET } from "../../scripts/lab/constants.ts";
 import type { ExecOptions, ExecResult, Running } from "../../scripts/lab/exec.ts";
 import { type LabHost, startHost } from "../../scripts/lab/host.ts";
@@ -10,8 +11,11 @@ const KUBECONFIGS = "/etc/pf9/kube.d/kubeconfigs";
 /** Long enough for anything that a host does at once; what takes longer says so. */
 const SETUP_DEADLINE_MS = 240_000;
 
-/** Where the stack is on a test host. */
+/** Where the stack is on a test host, as a directory. */
 export const STACK = "/srv/stack";
+
+/** Where the bundle is on a test host, signed with this machine's development key. */
+export const BUNDLE = "/srv/appliance/nodelet.bundle";
 
 /** How a test host is made. */
 export interface NodeOptions {
@@ -21,6 +25,8 @@ export interface NodeOptions {
   ip: string;
   /** Directory of this machine that the host sees as /srv/stack. Default: dist/stack. */
   stack?: string;
+  /** No Docker, no default route, no name server; the program is the appliance. In 10.89.0.0/24. */
+  bare?: boolean;
 }
 
 /** A lab host with the program and the stack on it; not yet a node of anything. */
@@ -28,6 +34,7 @@ export interface TestNode extends AsyncDisposable {
   name: string;
   ip: string;
   host: LabHost;
+  bare: boolean;
   /** Runs the program to its end. */
   nodelet(args: string[], options?: ExecOptions): Promise<ExecResult>;
   /** Starts the program, to be killed in the middle. */
@@ -49,20 +56,28 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
   const host = await startHost({
     name: options.name,
     ip: options.ip,
-    shares: [{ source, target: STACK }],
+    ...(options.bare && { bare: true }),
+    shares: options.bare
+      ? []
+      : [
+          { source, target: STACK },
+          { source: dirname(APPLIANCE), target: dirname(BUNDLE) },
+        ],
   });
-  await host.copyIn(join(top, "dist/nodelet"), "/usr/local/bin/nodelet").catch(async (error: unknown) => {
+  const program = options.bare ? APPLIANCE : join(top, "dist/nodelet");
+  await host.copyIn(program, "/usr/local/bin/nodelet").catch(async (error: unknown) => {
     await host.remove();
     throw error;
   });
-  return nodeOn(host);
+  return nodeOn(host, options.bare ?? false);
 }
 
-function nodeOn(host: LabHost): TestNode {
+function nodeOn(host: LabHost, bare: boolean): TestNode {
   const node: TestNode = {
     name: host.name,
     ip: host.ip,
     host,
+    bare,
     nodelet: (args, options) => host.exec(["nodelet", ...args], { timeoutMs: 240_000, ...options }),
     spawnNodelet: (args) => host.spawn(["nodelet", ...args]),
     kubectl(args, { as = "admin", ...options } = {}) {
@@ -159,9 +174,9 @@ export function story(
   };
 }
 
-/** Makes the host a node, or fails with all that the program said. */
+/** Makes the host a node, or fails with all that the program said. A bare one takes what the appliance carries. */
 export async function initNode(node: TestNode, args: string[] = []): Promise<ExecResult> {
-  const done = await node.nodelet(["init", "--bundle", STACK, ...args]);
+  const done = await node.nodelet(["init", ...(node.bare ? [] : ["--bundle", BUNDLE]), ...args]);
   if (done.exitCode !== 0)
     throw new Error(`init ended with code ${done.exitCode}: ${done.stdout}${done.stderr}`);
   return done;

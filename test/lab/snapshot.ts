@@ -26,6 +26,7 @@ const NOISE = [
   "/run/xtables.lock",
   "/run/mount",
   "/srv/stack",
+  "/srv/appliance",
 ];
 
 /** Counters and clocks of the kernel; nobody sets them. */
