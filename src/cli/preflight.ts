@@ -1,6 +1,6 @@
 import { checkPki } from "../../certs/ensure.ts";
 import { pkiOptions } from "../../certs/options.ts";
-import { AppError, EXPLAIN, ExitCode, type Finding } from "../errors.ts";
+import { AppError, EXPLAIN, ExitCode, type Finding, UsageError } from "../errors.ts";
 import { certificatesCode } from "../preflight/codes.ts";
 import { type PreflightReport, runPreflight, withFindings } from "../preflight/preflight.ts";
 import { systemProbe } from "../preflight/system-probe.ts";
@@ -64,6 +64,11 @@ export async function preflight(
   call: { options: PreflightCommandOptions; what: "init" | "join"; signal: AbortSignal },
 ): Promise<number> {
   const { options, what, signal } = call;
+  if (options.root !== "/") {
+    throw new UsageError(`Cannot check a host below "${options.root}"; expected --root / or none`, {
+      hint: "what a host is, its kernel and its network, is not in its files",
+    });
+  }
   const session = await openSession({
     options,
     io,

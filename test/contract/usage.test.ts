@@ -6,6 +6,8 @@ import { hasStackTrace, NODELET, nodelet } from "./nodelet.ts";
 
 const COMMANDS = [
   "init",
+  "preflight",
+  "explain",
   "reset",
   "phases list",
   "phases status",
@@ -95,6 +97,18 @@ describe("a wrong command line", () => {
     [
       ["version", "more"],
       "error: too many arguments for 'version'. Expected 0 arguments but got 1.\n  see nodelet --help\n",
+    ],
+    [
+      ["preflight", "jion"],
+      "error: command-argument value 'jion' is invalid for argument 'what'. Allowed choices are init, join.\n  see nodelet --help\n",
+    ],
+    [
+      ["preflight", "--root", "/srv"],
+      'error: Cannot check a host below "/srv"; expected --root / or none\n  what a host is, its kernel and its network, is not in its files\n',
+    ],
+    [
+      ["explain", "PortInUsed"],
+      'error: Cannot explain "PortInUsed": there is no such code; expected one of nodelet explain\n  did you mean PortInUse?\n',
     ],
     [["init", "--node-ip"], "error: option '--node-ip <value>' argument missing\n  see nodelet --help\n"],
   ])("%p is told in words, on stderr alone, with exit code 2", async (args, stderr) => {
