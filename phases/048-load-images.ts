@@ -2,6 +2,7 @@ import type { Bundle } from "../src/bundle/bundle.ts";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { ImageEntry } from "../src/bundle/index-format.ts";
+import { PIN_LABEL } from "../src/host/kinds/image.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
 /** The images of the bundle in the engine, each exactly the one of the index, by id. */
@@ -48,9 +49,13 @@ function installedIndex({ index }: Bundle): string {
 
 const pick = ({ reference, imageId }: ImageEntry) => ({ reference, imageId });
 
-/** Images whose name does not stand for the id of the index. The file of an image is only asked for when it is needed. */
+/** Images whose name does not stand for the id of the index, or that nothing holds. */
 async function missingImages({ docker, bundle, host }: Ctx): Promise<ImageEntry[]> {
   if (host.detached && !(await docker.alive())) return [...bundle.images];
-  const ids = await Promise.all(bundle.images.map((image) => docker.imageId(image.reference)));
-  return bundle.images.filter((image, at) => ids[at] !== image.imageId);
+  const [pins, ...ids] = await Promise.all([
+    docker.list([PIN_LABEL]),
+    ...bundle.images.map((image) => docker.imageId(image.reference)),
+  ]);
+  const pinned = new Set(pins.map(({ imageId }) => imageId));
+  return bundle.images.filter((image, at) => ids[at] !== image.imageId || !pinned.has(image.imageId));
 }

@@ -21,6 +21,8 @@ export interface ContainerSpec {
   /** Open files. */
   nofile?: number;
   logs: { maxSize: string; maxFiles: number };
+  /** Never started by the engine itself; others are whenever they end, and when the engine starts. */
+  restart?: "no";
 }
 
 /** What the engine knows about a container. */

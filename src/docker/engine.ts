@@ -71,7 +71,7 @@ function createOptions(spec: ContainerSpec): Dockerode.ContainerCreateOptions {
     HostConfig: {
       NetworkMode: "host",
       // Survives an engine that is started again; nodelet itself takes care of everything else.
-      RestartPolicy: { Name: "always" },
+      RestartPolicy: { Name: spec.restart ?? "always" },
       Binds: (spec.mounts ?? []).map(
         (mount) => `${mount.source}:${mount.target}${mount.readOnly ? ":ro" : ""}`,
       ),

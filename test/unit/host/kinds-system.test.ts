@@ -1,3 +1,4 @@
+import { fileContent } from "../../../src/bundle/content.ts";
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -218,13 +219,15 @@ describe("container", () => {
 });
 
 describe("image", () => {
-  const wanted = { reference: "nodelet.local/etcd:1", imageId: ID, archive: "/b/etcd.tar" };
+  const archive = () => fileContent("/b/etcd.tar", 1);
+  const pinned = ["remove nodelet-pin-etcd-1", "create nodelet-pin-etcd-1"];
+  const wanted = { reference: "nodelet.local/etcd:1", imageId: ID, archive, from: "/b/etcd.tar" };
 
   test("is loaded and named, once", async () => {
     await using t = await setUp();
     t.docker.archives.set("/b/etcd.tar", { imageId: ID, references: [] });
     for (const _ of [1, 2]) await kinds.image.apply(t.machine, wanted);
-    expect(t.docker.calls).toEqual(["load /b/etcd.tar", "tag nodelet.local/etcd:1"]);
+    expect(t.docker.calls).toEqual(["load nodelet.local/etcd:1", "tag nodelet.local/etcd:1", ...pinned]);
     expect(kinds.image.same(await kinds.image.read(t.machine, wanted), wanted)).toBe(true);
   });
 
@@ -232,7 +235,21 @@ describe("image", () => {
     await using t = await setUp();
     t.docker.imageIds.add(ID);
     await kinds.image.apply(t.machine, wanted);
-    expect(t.docker.calls).toEqual(["tag nodelet.local/etcd:1"]);
+    expect(t.docker.calls).toEqual(["tag nodelet.local/etcd:1", ...pinned]);
+  });
+
+  test("is held by a container that never runs, which is made again when it was removed, and goes with undo", async () => {
+    await using t = await setUp();
+    t.docker.imageIds.add(ID);
+    const before = await kinds.image.read(t.machine, wanted);
+    await kinds.image.apply(t.machine, wanted);
+    expect(t.docker.containers.get("nodelet-pin-etcd-1")?.running).toBe(false);
+    t.docker.containers.delete("nodelet-pin-etcd-1");
+    expect(kinds.image.same(await kinds.image.read(t.machine, wanted), wanted)).toBe(false);
+    await kinds.image.apply(t.machine, wanted);
+    expect(kinds.image.same(await kinds.image.read(t.machine, wanted), wanted)).toBe(true);
+    await kinds.image.restore(t.machine, { key: wanted.reference, before });
+    expect(t.docker.containers.size).toBe(0);
   });
 
   test("an archive with another image is refused", async () => {
