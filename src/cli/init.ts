@@ -40,6 +40,7 @@ export async function init(
   }
   if (options.root === "/") await refuseHost(io, { session, dryRun: options.dryRun === true });
   if (session.bundleProblem) throw session.bundleProblem;
+  if (!options.dryRun) await rememberHost(session);
   await prepare(session, options);
   if (options.root === "/" && !options.dryRun)
     await changeHeld(placeOf(session.machine, paths.held), { remove: session.phases });
@@ -56,6 +57,15 @@ async function refuseHost(io: Io, { session, dryRun }: { session: Session; dryRu
   if (errors.length > 0 && !dryRun) throw new PreflightError(errors);
   for (const finding of errors) tell("error", finding);
   if (errors.length + warnings.length > 0) io.err(`${EXPLAIN}\n`);
+}
+
+/** What the host is like now, for reset to compare with. Looked at before the first change, and never again. */
+async function rememberHost({ ctx, machine, journal }: Session): Promise<void> {
+  const { config, node } = ctx;
+  const { keepFootprint } = await import("../host/footprint/keep.ts");
+  const { systemFootprintProbe } = await import("../host/footprint/system.ts");
+  const dirs = [config.etcdDataDir, ...(node.runtime === "bundled" ? [config.dockerDataDir] : [])];
+  await keepFootprint(systemFootprintProbe(machine), { journal, dirs });
 }
 
 /** The first entries of the journal: the places of our own state, and what this host is from now on. */

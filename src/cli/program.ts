@@ -70,7 +70,10 @@ Examples:
   nodelet init --node-ip 10.0.0.5           # a host with several addresses
   nodelet init --bundle /media/usb/bundle   # a program without a bundle behind it`,
     )
-    .action(action(all, async (options) => (await import("./init.ts")).init(io, { options, signal })));
+    .action(action(all, async (options) => {
+      const { withKeyFile } = await import("./key-file.ts");
+      return (await import("./init.ts")).init(io, { options: await withKeyFile(options), signal });
+    }));
 }
 
 function addReset(program: Command, all: ProgramOptions): void {
@@ -78,9 +81,26 @@ function addReset(program: Command, all: ProgramOptions): void {
     .command("reset")
     .description("Undo everything that nodelet changed on this host.")
     .option("--yes", "do not ask")
+    .option(
+      "--keep-data [dir]",
+      "put etcd's data and the certificates aside (default: /var/opt/pf9-kept-TIME)",
+    )
+    .option("--verify", "only compare the host with what it was before init")
     .addOption(outputOption())
     .addOption(dryRunOption())
-    .addHelpText("after", "\nExamples:\n  nodelet reset --dry-run\n  nodelet reset --yes")
+    .addHelpText(
+      "after",
+      `
+After the undoing, the host is compared with what it was before init. Exit codes:
+  0    equal
+  1    something differs, or could not be undone: each is a line
+
+Examples:
+  nodelet reset --dry-run
+  nodelet reset --yes
+  nodelet reset --keep-data=/backup/node1
+  nodelet reset --verify`,
+    )
     .action(action(all, async (options) => (await import("./reset.ts")).reset(all.io, { options })));
 }
 

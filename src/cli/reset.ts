@@ -1,76 +1,190 @@
-import { rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { DAEMON_UNIT } from "../daemon/unit.ts";
 import { AppError, ExitCode, UsageError } from "../errors.ts";
-import { writeAtomically } from "../host/atomic.ts";
-import { Journal, undoAll } from "../host/journal.ts";
-import { type Machine, placeOf } from "../host/machine.ts";
-import { readUnit } from "../host/kinds/unit.ts";
-import { dockerNeed, type DockerSettings, parseDockerSettings } from "../docker/settings.ts";
-import { systemClock } from "../ctx.ts";
-import { until } from "../runner/wait.ts";
+import { Journal } from "../host/journal.ts";
+import type { Machine } from "../host/machine.ts";
+import { placeOf } from "../host/machine.ts";
+import { keptFootprint } from "../host/footprint/keep.ts";
+import { undoAll, type UndoReport } from "../host/undo.ts";
 import { paths } from "../paths.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { renderTable, showResult } from "./io.ts";
 import { duration } from "./progress.ts";
+import { removeCgroups } from "./reset-cgroups.ts";
+import { compareHost, comparisonFields, comparisonText, endMemory, verify } from "./reset-compare.ts";
+import {
+  dockerTextBefore,
+  endContainers,
+  engineUnit,
+  isInEngine,
+  settleEngine,
+  wakeEngine,
+  withoutNeedlessImages,
+} from "./reset-engine.ts";
+import { keepData, settleKeepDir } from "./reset-keep.ts";
+import { findTraces, type Traces } from "./reset-lost.ts";
 import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
-
-const DOCKER = "docker.service";
-const DOCKER_BEFORE = `${paths.stateDir}/docker-before-reset.json`;
 
 /** Options of `nodelet reset`. */
 export interface ResetOptions extends GlobalOptions {
   yes?: boolean;
   dryRun?: boolean;
+  /** Only compares. */
+  verify?: boolean;
+  /** Puts etcd's data and the PKI aside, here or in the usual place. */
+  keepData?: string | true;
   output: OutputFormat;
 }
 
-/** Puts the host back to what it was before init. @returns the exit code */
+/** What one reset works with. */
+interface Work extends Traces {
+  io: Io;
+  options: ResetOptions;
+  machine: Machine;
+  journal: Journal;
+  /** There is no journal: the records are what the host itself shows. */
+  lost: boolean;
+}
+
+/** Puts the host back to what it was before init, and compares. @returns the exit code */
 export async function reset(io: Io, { options }: { options: ResetOptions }): Promise<number> {
-  const begun = performance.now();
   const machine = openMachine(options.root);
   const journal = new Journal(machine);
-  if (options.dryRun) return showPlan(io, { journal, options });
+  const { output } = options;
+  if (options.dryRun) return showPlan(await workOf(io, { options, machine, journal }));
   using _lock = await operatorLock(options, "nodelet reset");
-  if (!journal.exists) {
-    await removeLock(machine);
-    showResult(io, {
-      format: options.output,
-      result: { undone: 0, failures: [] },
-      table: "Nothing to undo: this host is not a node.\n",
-    });
-    return ExitCode.ok;
+  if (options.verify) return await verify(io, { machine, journal, output });
+  const work = await workOf(io, { options, machine, journal });
+  if (work.records.length > 0) {
+    confirm(io, options);
+    return work.lost ? await resetLost(work) : await resetNode(work);
   }
-  confirm(io, options);
+  await removeLock(machine);
+  if (keptFootprint(journal)) return await verify(io, { machine, journal, output });
+  const result = { undone: 0, failures: [], differences: [], equal: true };
+  showResult(io, { format: output, result, table: "Nothing to undo: this host is not a node.\n" });
+  return ExitCode.ok;
+}
+
+async function workOf(
+  io: Io,
+  given: { options: ResetOptions; machine: Machine; journal: Journal },
+): Promise<Work> {
+  const { machine, journal } = given;
+  const lost = !journal.exists;
+  const traces = lost ? await findTraces(machine) : { records: journal.records(), unknown: [] };
+  return { io, ...given, ...traces, lost };
+}
+
+/** The journal tells what was there before. */
+async function resetNode(work: Work): Promise<number> {
+  const begun = performance.now();
+  const { io, machine, journal, options } = work;
+  const now = Date.now();
+  const dir = await settleKeepDir(machine, { journal, asked: options.keepData, now });
+  if (journal.onlyCopy) {
+    io.err(`warning: The journal in "${paths.stateDir}" is gone; its copy in /var/lib/nodelet is used\n`);
+    journal.heal();
+  }
+  const { report, kept } = await undo(work, dir);
+  if (report.failures.length > 0) return failed(work, { ...report, kept });
+  const found = await compareHost(machine, journal);
+  endMemory(journal, found);
+  await removeLock(machine);
+  const ms = Math.round(performance.now() - begun);
+  showResult(io, {
+    format: options.output,
+    result: { ...report, ...comparisonFields(found), ...(kept && { kept }), ms },
+    table: `${comparisonText(`Undid ${report.undone} changes in ${duration(ms)}`, found)}${keptText(kept)}`,
+  });
+  return found && found.differences.length > 0 ? ExitCode.failed : ExitCode.ok;
+}
+
+/** Only the host itself tells. What could be somebody's own is put aside, not removed. */
+async function resetLost(work: Work): Promise<number> {
+  const { io, machine, journal, options, records, unknown } = work;
+  const hasData = [paths.certs, ...records.map(({ key }) => `${key}/member`)].some((path) =>
+    existsSync(placeOf(machine, path)),
+  );
+  const asked = options.keepData ?? (hasData || undefined);
+  const dir = await settleKeepDir(machine, { journal, asked, now: Date.now() });
+  const { report, kept } = await undo(work, dir);
+  if (report.failures.length > 0) return failed(work, { ...report, kept });
+  await removeLock(machine);
+  const lines = unknown.map((line) => `  ${line}\n`).join("");
+  const rest = lines ? `What was there before init is not known, so this stays as it is:\n${lines}` : "";
+  showResult(io, {
+    format: options.output,
+    result: {
+      ...report,
+      removed: names(records),
+      unknown,
+      differences: [],
+      equal: null,
+      ...(kept && { kept }),
+    },
+    table: `The journal is lost; removed what is surely of nodelet:\n${names(records)
+      .map((name) => `  ${name}\n`)
+      .join("")}${rest}${keptText(kept)}`,
+  });
+  return unknown.length === 0 ? ExitCode.ok : ExitCode.failed;
+}
+
+const names = (records: Work["records"]) => records.map(({ kind, key }) => `${kind} ${key}`);
+
+const keptText = (kept: string | undefined) =>
+  kept === undefined ? "" : `Kept etcd's data and the certificates in ${kept}.\n`;
+
+/** Undoes all that can be undone, in a way that a kill at any moment leaves for the next run to finish. */
+async function undo(
+  work: Work,
+  dir: string | undefined,
+): Promise<{ report: UndoReport; kept: string | undefined }> {
+  const { io, machine, journal, lost } = work;
+  const live = machine.root === "/";
+  const unit = engineUnit(journal);
+  const records = withoutNeedlessImages(work.records, unit);
   await endDaemon(machine);
-  await wakeDocker(machine, journal);
-  const dockerBefore = await dockerTextBefore(machine);
+  const needsEngine = records.some(isInEngine);
+  let dead = needsEngine ? await wakeEngine(machine, unit) : undefined;
+  const postponed = dead !== undefined;
+  if (live && needsEngine && !(await machine.docker.alive())) await endContainers(machine, journal);
+  if (dir !== undefined) await keepData(machine, { dir, records, journal });
+  const before = lost ? undefined : await dockerTextBefore(machine);
   const report = await undoAll(machine, {
-    journal,
+    records,
+    postpone: (record) => postponed && isInEngine(record),
+    refuse: () => dead,
     settle: async () => {
-      if (machine.root === "/") await settle(machine, dockerBefore);
+      if (!live) return;
+      await machine.run(["systemctl", "daemon-reload"]);
+      // What kept it from starting may have been undone.
+      if (postponed) dead = await wakeEngine(machine, unit);
+      if (!lost) await settleEngine(machine, { unit, before });
+      await removeCgroups(machine, keptFootprint(journal)?.areas["cgroups"] ?? {});
     },
     onStep(record, { index, total }) {
       if (io.terminal) io.err(`\r\x1b[K… [${index}/${total}] ${record.kind} ${record.key}`.slice(0, 110));
     },
   });
   if (io.terminal) io.err("\r\x1b[K");
-  if (report.failures.length > 0) {
-    throw new AppError(
-      `Cannot put everything back; ${report.failures.length} of ${report.undone + report.failures.length} changes remain:\n  ${report.failures.join("\n  ")}`,
-      {
-        hint: "remove the causes and run nodelet reset again; the journal was kept",
-      },
-    );
+  return { report, kept: dir };
+}
+
+/** Not everything could be undone: tells exactly what remains. */
+function failed(
+  { io, options, lost }: Work,
+  { undone, failures, kept }: UndoReport & { kept: string | undefined },
+): never {
+  if (options.output !== "table") {
+    const result = { undone, failures, differences: [], equal: false, ...(kept && { kept }) };
+    showResult(io, { format: options.output, result, table: "" });
   }
-  journal.discard();
-  await removeLock(machine);
-  const ms = Math.round(performance.now() - begun);
-  showResult(io, {
-    format: options.output,
-    result: { ...report, ms },
-    table: `Undid ${report.undone} changes in ${duration(ms)}; this host is no node any more.\n`,
-  });
-  return ExitCode.ok;
+  throw new AppError(
+    `Cannot put everything back; ${failures.length} of ${undone + failures.length} changes remain:\n  ${failures.join("\n  ")}`,
+    { hint: `remove the causes and run nodelet reset again${lost ? "" : "; the journal was kept"}` },
+  );
 }
 
 /** What keeps the node as declared must not see how it is undone; after a power cut neither. */
@@ -79,24 +193,6 @@ async function endDaemon(machine: Machine): Promise<void> {
   const { stdout } = await machine.run(["systemctl", "show", DAEMON_UNIT, "--property=LoadState"]);
   if (stdout.includes("not-found")) return;
   await machine.run(["systemctl", "disable", "--now", "--quiet", DAEMON_UNIT], { timeoutMs: 120_000 });
-}
-
-/** Containers go on without a Docker that was stopped meanwhile; only Docker itself can remove them. */
-async function wakeDocker(machine: Machine, journal: Journal): Promise<void> {
-  const inDocker = journal
-    .records()
-    .some(({ kind }) => kind === "container" || kind === "image" || kind === "pods");
-  if (machine.root !== "/" || !inDocker || (await machine.docker.alive())) return;
-  const { stdout } = await machine.run(["systemctl", "show", "docker.service", "--property=LoadState"]);
-  if (stdout.includes("not-found")) return;
-  await machine.run(["systemctl", "start", "docker.service"], { check: false, timeoutMs: 120_000 });
-  if (await machine.docker.alive()) return;
-  throw new AppError(
-    "Cannot reset: Docker does not answer and does not start, so what runs in it cannot be removed",
-    {
-      hint: 'see "journalctl -u docker.service"; start Docker and run nodelet reset again',
-    },
-  );
 }
 
 /** The last trace of ours. Whoever takes the lock from now on makes a new file. */
@@ -117,70 +213,8 @@ function confirm(io: Io, options: ResetOptions): void {
     throw new UsageError(`Not reset: the answer was "${answer.trim()}"; expected yes`);
 }
 
-const dockerText = (machine: Machine) =>
-  Bun.file(placeOf(machine, paths.daemonJson))
-    .text()
-    .catch(() => undefined);
-
-/**
- * What Docker ran with when the undoing began. It is kept with the state: a reset that is cut off has put daemon.json back
- * already, and the next one must still know that Docker has not read it.
- */
-async function dockerTextBefore(machine: Machine): Promise<string | undefined> {
-  const place = placeOf(machine, DOCKER_BEFORE);
-  const kept = Bun.file(place);
-  if (await kept.exists()) return await kept.text();
-  const text = await dockerText(machine);
-  await writeAtomically(place, text ?? "", { mode: 0o600 });
-  return text;
-}
-
-/** What no single record knows: systemd reads its files again, and Docker its settings if they changed. */
-async function settle(machine: Machine, ours: string | undefined): Promise<void> {
-  await machine.run(["systemctl", "daemon-reload"]);
-  const original = await dockerText(machine);
-  const settings = [ours, original].map((text) => parseDockerSettings(text, paths.daemonJson));
-  const need = dockerNeed(settings[0] ?? {}, settings[1] ?? {});
-  if (need === "nothing" || !(await readUnit(machine, DOCKER)).active) return;
-  if (need === "restart") await machine.run(["systemctl", "restart", DOCKER], { timeoutMs: 120_000 });
-  else await reload(machine, { original, settings: settings[1] ?? {} });
-}
-
-/**
- * Live restore off again, without the restart that would end the host's own containers. A reload takes only what stands in
- * the file, so what was not there stands in it until the engine has taken it.
- */
-async function reload(
-  machine: Machine,
-  file: { original: string | undefined; settings: DockerSettings },
-): Promise<void> {
-  const place = placeOf(machine, paths.daemonJson);
-  const wanted = file.settings["live-restore"] === true;
-  const mode = file.original === undefined ? 0o644 : (await stat(place)).mode & 0o7777;
-  await writeAtomically(place, JSON.stringify({ ...file.settings, "live-restore": wanted }), { mode });
-  await machine.run(["systemctl", "reload", DOCKER]);
-  await until(
-    async () =>
-      (await machine.docker.info()).liveRestore === wanted
-        ? { value: true }
-        : { missing: "it has not taken its settings" },
-    {
-      action: "reload Docker",
-      timeoutMs: 30_000,
-      clock: systemClock,
-      signal: new AbortController().signal,
-      hint: "systemctl restart docker",
-    },
-  );
-  if (file.original === undefined) await rm(place);
-  else await writeAtomically(place, file.original, { mode });
-}
-
-function showPlan(io: Io, { journal, options }: { journal: Journal; options: ResetOptions }): number {
-  const records = journal
-    .records()
-    .reverse()
-    .map(({ kind, key }) => ({ kind, key }));
+function showPlan({ io, options, records: all }: Work): number {
+  const records = [...all].reverse().map(({ kind, key }) => ({ kind, key }));
   const rows = records.map(({ kind, key }) => [kind.toUpperCase(), key]);
   const table = `${rows.length > 0 ? renderTable({ columns: ["KIND", "WHAT"], rows }) : ""}${rows.length} changes would be undone; none was.\n`;
   showResult(io, { format: options.output, result: { plan: records }, table });

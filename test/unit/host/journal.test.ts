@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { appendFile, mkdir } from "node:fs/promises";
-import { Journal, JOURNAL_DIR, type JournalRecord, undoAll } from "../../../src/host/journal.ts";
+import { appendFile, mkdir, rm } from "node:fs/promises";
+import { Journal, type JournalRecord } from "../../../src/host/journal.ts";
+import { JOURNAL_COPY, JOURNAL_DIR } from "../../../src/host/journal-store.ts";
 import { realHost } from "../../../src/host/real.ts";
 import { fakeMachine } from "../../fake/machine.ts";
 import { tmpRoot } from "../../fake/root.ts";
@@ -103,52 +104,6 @@ describe("the order of record and change", () => {
   });
 });
 
-describe("undoAll()", () => {
-  test("puts back the newest first, and tells of each", async () => {
-    await using t = await setUp();
-    const host = realHost(t.machine, { journal: t.journal });
-    await host.ensure({ kind: "dir", path: "/d", mode: 0o700 });
-    await host.ensure({ kind: "file", path: "/d/f", content: "x", mode: 0o600 });
-    const steps: string[] = [];
-    const onStep = ({ key }: JournalRecord, at: { index: number; total: number }) =>
-      steps.push(`${at.index}/${at.total} ${key}`);
-    expect(await undoAll(t.machine, { journal: t.journal, onStep })).toEqual({ undone: 2, failures: [] });
-    expect(steps).toEqual(["1/2 /d/f", "2/2 /d"]);
-    expect(Object.keys(await t.root.snapshot())).not.toContain("d");
-  });
-
-  test("goes on past what cannot be put back, and says why", async () => {
-    await using t = await setUp();
-    t.journal.add({ kind: "file", key: "/a", before: { type: "absent" } });
-    t.journal.add({
-      kind: "file",
-      key: "/gone/b",
-      before: { type: "file", mode: 0o600, uid: 0, gid: 0, base64: "" },
-    });
-    await t.root.write("/a", "ours");
-    await t.root.write("/gone", "a file where the directory was");
-    const report = await undoAll(t.machine, { journal: t.journal });
-    expect(report.undone).toBe(1);
-    expect(report.failures).toEqual([expect.stringMatching(/^file \/gone\/b: E(EXIST|NOTDIR)/)]);
-    expect(await t.root.read("/a")).toBeUndefined();
-    expect(t.journal.exists).toBe(true);
-  });
-});
-
-describe("undoAll() after one that was cut off", () => {
-  test("puts a file back though its directory is gone, and removes the directory that was not there", async () => {
-    await using t = await setUp();
-    const file = { type: "file", mode: 0o600, uid: 0, gid: 0, base64: btoa("theirs") };
-    t.journal.add({ kind: "file", key: "/theirs/b", before: file });
-    t.journal.add({ kind: "tree", key: "/tree", before: { type: "absent", topmost: "/tree" } });
-    t.journal.add({ kind: "file", key: "/tree/store/b", before: file });
-    const report = await undoAll(t.machine, { journal: t.journal });
-    expect(report).toEqual({ undone: 3, failures: [] });
-    expect(await t.root.read("/theirs/b")).toBe("theirs");
-    expect(await t.root.read("/tree/store/b")).toBeUndefined();
-  });
-});
-
 describe("discard()", () => {
   test("leaves no directory that was made for the journal", async () => {
     await using t = await setUp();
@@ -165,5 +120,78 @@ describe("discard()", () => {
     await t.root.write("/var/opt/pf9/theirs", "1");
     t.journal.discard();
     expect(Object.keys(await t.root.snapshot()).at(-1)).toBe("var/opt/pf9/theirs");
+  });
+});
+
+describe("the copy", () => {
+  const COPY = `${JOURNAL_COPY}/journal.jsonl`;
+  const twice = async (t: Awaited<ReturnType<typeof setUp>>) => [
+    await t.root.read(FILE),
+    await t.root.read(COPY),
+  ];
+
+  test("holds the same lines, for root alone", async () => {
+    await using t = await setUp();
+    t.journal.add(record("a"));
+    t.again().add(record("b"));
+    const [first, copy] = await twice(t);
+    expect(copy).toBe(first as string);
+    expect(t.again().records()).toEqual([record("a"), record("b")]);
+    expect([await t.root.mode(JOURNAL_COPY), await t.root.mode(COPY)]).toEqual([0o700, 0o600]);
+  });
+
+  test("stands in for a journal that was removed, and brings it back with the next record", async () => {
+    await using t = await setUp();
+    t.journal.add(record("a"));
+    t.journal.attach("note.json", "{}");
+    await rm(t.root.place("/var/opt"), { recursive: true });
+    const again = t.again();
+    expect([again.exists, again.onlyCopy, again.attached("note.json")]).toEqual([true, true, "{}"]);
+    expect(again.records()).toEqual([record("a")]);
+    again.add(record("b"));
+    expect(again.onlyCopy).toBe(false);
+    const [first, copy] = await twice(t);
+    expect(copy).toBe(first as string);
+    expect(await t.root.read(`${JOURNAL_DIR}/note.json`)).toBe("{}");
+    again.discard();
+    expect(await t.root.snapshot()).toEqual({});
+  });
+
+  test("comes back when it was removed, with the line that a killed run did not write into it", async () => {
+    await using t = await setUp();
+    t.journal.add(record("a"));
+    await appendFile(t.root.place(FILE), `${JSON.stringify(record("b"))}\n`);
+    t.again().add(record("c"));
+    expect((await t.root.read(COPY))?.trim().split("\n").length).toBe(3);
+    await rm(t.root.place(JOURNAL_COPY), { recursive: true });
+    t.again().add(record("d"));
+    const [first, copy] = await twice(t);
+    expect(copy).toBe(first as string);
+    expect(
+      t
+        .again()
+        .records()
+        .map(({ key }) => key),
+    ).toEqual(["a", "b", "c", "d"]);
+  });
+});
+
+describe("what is attached", () => {
+  test("stays when it is told to, and goes with the next end", async () => {
+    await using t = await setUp();
+    t.journal.attach("footprint.json", "1");
+    t.journal.add(record("a"));
+    t.journal.discard({ keep: "footprint.json" });
+    const again = t.again();
+    expect([again.exists, again.attached("footprint.json")]).toEqual([false, "1"]);
+    again.discard();
+    expect(await t.root.snapshot()).toEqual({});
+  });
+
+  test("is replaced as a whole", async () => {
+    await using t = await setUp();
+    t.journal.attach("footprint.json", "1");
+    t.journal.attach("footprint.json", "2");
+    expect(t.again().attached("footprint.json")).toBe("2");
   });
 });

@@ -11,7 +11,7 @@ import { miscScripts } from "../../../phases/075-misc-scripts.ts";
 import { networkConfigure } from "../../../phases/060-network-configure.ts";
 import { prepareKubeConfigs } from "../../../phases/030-prepare-kube-configs.ts";
 import { InterruptedError } from "../../../src/errors.ts";
-import { undoAll } from "../../../src/host/journal.ts";
+import { undoAll } from "../../../src/host/undo.ts";
 import type { Phase } from "../../../src/runner/phase.ts";
 import { startPhases } from "../../../src/runner/run.ts";
 import { keysOf, world, type World } from "../../fake/ctx.ts";
@@ -165,7 +165,7 @@ describe.each(cases.map((one) => ({ ...one, id: one.phase.id })))(
       await phase.stop(w.ctx, () => {});
       await phase.stop(w.ctx, () => {});
       await phase.start(w.ctx);
-      expect((await undoAll(w.machine, { journal: w.journal })).failures).toEqual([]);
+      expect((await undoAll(w.machine, { records: w.journal.records() })).failures).toEqual([]);
       if (w.journal.exists) w.journal.discard();
       const after = await w.root.snapshot();
       const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];

@@ -1,0 +1,232 @@
+import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import type { BundleIndex } from "../bundle/index-format.ts";
+import { DAEMON_UNIT } from "../daemon/unit.ts";
+import { sha256File } from "../host/hash.ts";
+import type { JournalRecord } from "../host/journal.ts";
+import { POD_LABEL } from "../host/kinds/claims.ts";
+import { SPEC_LABEL } from "../host/kinds/container.ts";
+import type { KindName } from "../host/kinds/index.ts";
+import { readSysctl } from "../host/kinds/sysctl.ts";
+import { type Machine, placeOf } from "../host/machine.ts";
+import { paths } from "../paths.ts";
+import { kubeletSysctls, networkSysctls } from "../preflight/needs.ts";
+import { ownMounts } from "./reset-mounts.ts";
+import { readConfig } from "./session.ts";
+
+/** What is surely nodelet's on a host whose journal was lost, and what nobody can know any more. */
+export interface Traces {
+  /** As a journal would have it, oldest first. */
+  records: JournalRecord[];
+  /** What stays as it is, since only the journal knew how it was; each a line. */
+  unknown: string[];
+}
+
+const CONFLIST = `${paths.cniConfDir}/00-pf9-bridge.conflist`;
+const SETTINGS = ["/etc/sysctl.d/99-pf9-kubelet.conf", "/etc/sysctl.d/99-pf9-network.conf"];
+const BOOT_FILES = [...SETTINGS, "/etc/modules-load.d/pf9-nodelet.conf", "/etc/tmpfiles.d/pf9-nodelet.conf"];
+const UNITS = [basename(paths.engineUnit), basename(paths.kubeletUnit), DAEMON_UNIT];
+/** Nothing but nodelet makes these; where none is, there was no node. */
+const PROOFS = [...UNITS.map(unitFile), ...BOOT_FILES, CONFLIST, dirname(paths.program)];
+
+/** Looks for what nodelet and its programs have left. No records at all where nodelet never was. */
+export async function findTraces(machine: Machine): Promise<Traces> {
+  const is = (path: string) => existsSync(placeOf(machine, path));
+  const ours = await ourContainers(machine);
+  if (!PROOFS.some(is) && ours === 0) return { records: [], unknown: [] };
+  const index = await readIndex(machine);
+  const live = machine.root === "/";
+  const { etcdDataDir } = await readConfig(machine, {}).catch(() => ({
+    etcdDataDir: "/var/opt/pf9/etcd/data",
+  }));
+  const files = [paths.kubeEnv, paths.initFlags, ...BOOT_FILES, CONFLIST].filter(is);
+  const records = [
+    ...emptyDirs(is),
+    ...files.map((key) => record("file", key)),
+    ...trees(machine, etcdDataDir),
+    ...(await programs(machine, index)),
+    ...(live ? [record("interface", "cni0"), ...["KUBE-", "CNI-"].map((key) => record("chains", key))] : []),
+    ...(live && ours !== 0 ? inEngine(index) : []),
+    ...UNITS.filter((name) => is(unitFile(name))).flatMap((name) => [
+      record("file", unitFile(name)),
+      ...(live ? [record("unit", name)] : []),
+    ]),
+  ];
+  return { records, unknown: await unknownOf(machine, { index, is }) };
+}
+
+function unitFile(name: string): string {
+  return `${dirname(paths.kubeletUnit)}/${name}`;
+}
+
+/** A record of something that was not there before, as far as anybody can know. */
+function record(kind: KindName, key: string): JournalRecord {
+  const nothing: Partial<Record<KindName, object>> = {
+    interface: { present: false },
+    chains: { present: false },
+    container: { exists: false },
+    image: { imageId: null },
+    pods: { ids: [] },
+    unit: { active: false, enabled: false },
+  };
+  return { kind, key, before: nothing[kind] ?? { type: "absent", topmost: key } };
+}
+
+/** How many containers are nodelet's or its kubelet's; undefined when nobody can be asked. */
+async function ourContainers(machine: Machine): Promise<number | undefined> {
+  if (machine.root !== "/") return 0;
+  if (!(await machine.docker.alive())) return undefined;
+  const all = await machine.docker.list([]);
+  return all.filter(({ labels }) => labels[SPEC_LABEL] !== undefined || labels[POD_LABEL] !== undefined)
+    .length;
+}
+
+function inEngine(index: BundleIndex | undefined): JournalRecord[] {
+  const images = index?.entries.filter((entry) => entry.kind === "image") ?? [];
+  return [
+    ...images.map(({ reference }) => record("image", reference)),
+    record("container", "etcd"),
+    record("pods", "kubelet"),
+    record("container", "proxy"),
+  ];
+}
+
+/** Whole trees that are filled by nodelet or by what it starts, and by nobody else. */
+function trees(machine: Machine, etcdDataDir: string): JournalRecord[] {
+  const state = ["nodelet", "kube_status", "kube", "etcd", "docker"].map((name) => `/var/opt/pf9/${name}`);
+  const results = "/var/lib/cni/cache/results";
+  const dirs = [
+    ...state,
+    etcdDataDir,
+    paths.kubeDir,
+    paths.logDir,
+    paths.runDir,
+    "/var/lib/nodelet",
+    "/var/lib/dockershim",
+    "/run/dockershim.sock",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/var/lib/cni/networks/pf9-bridge",
+    // Other plugins, such as podman's, have theirs beside ours.
+    ...names(machine, results)
+      .filter((name) => /^(pf9-bridge|cni-loopback)-/.test(name))
+      .map((name) => `${results}/${name}`),
+  ];
+  const kubelet = { ...record("tree", paths.kubeletDir), before: ownMounts(machine, paths.kubeletDir) };
+  const there = [...new Set(dirs)].filter((path) => existsSync(placeOf(machine, path)));
+  return [
+    ...there.map((path) => record("tree", path)),
+    ...(existsSync(placeOf(machine, paths.kubeletDir)) ? [kubelet] : []),
+  ];
+}
+
+/** Directories that go when nothing of others is in them; deepest last, so that it is undone first. */
+function emptyDirs(is: (path: string) => boolean): JournalRecord[] {
+  const tops = [
+    "/etc/pf9",
+    "/opt/pf9",
+    "/opt/cni",
+    "/var/opt/pf9",
+    "/var/log/pf9",
+    "/etc/cni",
+    "/var/lib/cni",
+    "/usr/libexec/kubernetes",
+  ];
+  const below = [
+    paths.configDir,
+    paths.cniBinDir,
+    paths.cniConfDir,
+    "/var/lib/cni/cache",
+    "/var/lib/cni/cache/results",
+    "/var/lib/cni/networks",
+  ];
+  const plugins = ["kubelet-plugins", "kubelet-plugins/volume", "kubelet-plugins/volume/exec"];
+  return [...tops, ...below, ...plugins.map((name) => `/usr/libexec/kubernetes/${name}`)]
+    .filter(is)
+    .map((path) => record("dir", path));
+}
+
+/** Programs that were installed; those that stood in their places come back. */
+async function programs(machine: Machine, index: BundleIndex | undefined): Promise<JournalRecord[]> {
+  const plugins = await Promise.all(
+    (index?.entries ?? [])
+      .filter((entry) => entry.kind === "cni")
+      .map(async ({ name, sha256 }) => {
+        const path = `${paths.cniBinDir}/${name}`;
+        const place = placeOf(machine, path);
+        return existsSync(place) && (await sha256File(place)) === sha256 ? [record("copy", path)] : [];
+      }),
+  );
+  const dirs = [paths.binDir, `${paths.runtimeDir}/lib`, dirname(paths.program)].filter((path) =>
+    existsSync(placeOf(machine, path)),
+  );
+  return [
+    ...dirs.map((path) => ({ ...record("tree", path), before: withSetAside(machine, path) })),
+    ...plugins.flat(),
+    ...[...dirs, paths.cniBinDir].flatMap((dir) =>
+      setAside(machine, dir).map((name): JournalRecord => ({
+        kind: "copy",
+        key: `${dir}/${name}`,
+        before: { type: "file" },
+      })),
+    ),
+  ];
+}
+
+/** Names of files that were set aside for ours. */
+function setAside(machine: Machine, dir: string): string[] {
+  const suffix = ".before-nodelet";
+  return names(machine, dir)
+    .filter((name) => name.endsWith(suffix))
+    .map((name) => name.slice(0, -suffix.length));
+}
+
+function withSetAside(machine: Machine, dir: string): object {
+  const kept = setAside(machine, dir);
+  if (kept.length === 0) return { type: "absent", topmost: dir };
+  return { type: "dir", mode: 0o755, names: kept, mounts: 0 };
+}
+
+function names(machine: Machine, dir: string): string[] {
+  const place = placeOf(machine, dir);
+  return existsSync(place) ? readdirSync(place).sort() : [];
+}
+
+async function readIndex(machine: Machine): Promise<BundleIndex | undefined> {
+  try {
+    return (await Bun.file(placeOf(machine, paths.installedIndex)).json()) as BundleIndex;
+  } catch {
+    return undefined;
+  }
+}
+
+async function unknownOf(
+  machine: Machine,
+  { index, is }: { index: BundleIndex | undefined; is: (path: string) => boolean },
+): Promise<string[]> {
+  const set = SETTINGS.some(is) ? await valuesOfOurs(machine) : [];
+  return [
+    ...(set.length > 0 ? [`kernel settings stay as init set them: ${set.join(", ")}`] : []),
+    ...(is(paths.daemonJson)
+      ? [
+          `"${paths.daemonJson}" stays; init adds live-restore, log-driver and log-opts to it where they are not set`,
+        ]
+      : []),
+    ...(is(unitFile(DAEMON_UNIT)) && !is(paths.engineUnit) && is("/run/systemd/system")
+      ? ["docker.service stays as it is; init starts and enables it"]
+      : []),
+    ...(index
+      ? []
+      : ["which images, and which programs in /opt/cni/bin, came with the bundle; none was removed"]),
+  ];
+}
+
+async function valuesOfOurs(machine: Machine): Promise<string[]> {
+  const wanted = Object.entries({ ...networkSysctls, ...kubeletSysctls });
+  const found = await Promise.all(
+    wanted.map(async ([name, value]) =>
+      (await readSysctl(machine, name)).value === value ? [`${name}=${value}`] : [],
+    ),
+  );
+  return found.flat();
+}

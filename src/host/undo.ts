@@ -1,0 +1,59 @@
+import { messageOf } from "../errors.ts";
+import type { JournalRecord } from "./journal.ts";
+import { kinds } from "./kinds/index.ts";
+import type { Machine } from "./machine.ts";
+
+/** What an undo did. */
+export interface UndoReport {
+  undone: number;
+  /** What could not be put back, each with its reason. */
+  failures: string[];
+}
+
+/** How an undo is done. */
+export interface UndoOptions {
+  /** What was there before, oldest first. */
+  records: readonly JournalRecord[];
+  /** Called once, when all is undone but kernel settings and what is postponed. */
+  settle?: () => Promise<void>;
+  /** What can only be undone after that, if at all. */
+  postpone?: (record: JournalRecord) => boolean;
+  /** Says of a postponed thing why it cannot be undone; undefined when it can. */
+  refuse?: (record: JournalRecord) => string | undefined;
+  /** Told of each thing before it is undone, with how many there are. */
+  onStep?: (record: JournalRecord, at: { index: number; total: number }) => void;
+}
+
+/**
+ * Puts everything back, newest first. One failure does not end it: all that can be undone is. Kernel settings come last:
+ * an engine that starts anew sets some of them itself.
+ */
+export async function undoAll(machine: Machine, options: UndoOptions): Promise<UndoReport> {
+  const records = [...options.records].reverse();
+  const isLast = ({ kind }: JournalRecord) => kind === "sysctl";
+  const isLate = (record: JournalRecord) => !isLast(record) && options.postpone?.(record) === true;
+  const total = records.length;
+  const failures = new Map<JournalRecord, string>();
+  let index = 0;
+  const undo = async (record: JournalRecord) => {
+    options.onStep?.(record, { index: ++index, total });
+    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
+  };
+  for (const record of records.filter((one) => !isLast(one) && !isLate(one))) await undo(record);
+  await options.settle?.();
+  for (const record of records.filter(isLate)) {
+    const reason = options.refuse?.(record);
+    if (reason === undefined) await undo(record);
+    else failures.set(record, reason);
+  }
+  // A load goes on in the engine after the program that asked for it was killed, until the engine starts anew.
+  for (const record of records.filter((one) => one.kind === "image" && !isLate(one)))
+    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
+  for (const record of records.filter(isLast)) await undo(record);
+  const lines = [...failures].map(([{ kind, key }, reason]) => `${kind} ${key}: ${reason}`);
+  return { undone: total - lines.length, failures: lines };
+}
+
+async function restore(machine: Machine, { kind, key, before }: JournalRecord): Promise<void> {
+  await kinds[kind].restore(machine, { key, before });
+}
