@@ -2,10 +2,11 @@ import { checkPki } from "../../certs/ensure.ts";
 import { pkiOptions } from "../../certs/options.ts";
 import { AppError, EXPLAIN, ExitCode, type Finding, UsageError } from "../errors.ts";
 import { certificatesCode } from "../preflight/codes.ts";
-import { type PreflightReport, runPreflight, withFindings } from "../preflight/preflight.ts";
+import { type PreflightOptions, type PreflightReport, runPreflight, withVerdict } from "../preflight/preflight.ts";
 import { systemProbe } from "../preflight/system-probe.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
+import { withKeyFile } from "./key-file.ts";
 import { type GlobalOptions, openSession, type Session } from "./session.ts";
 
 /** Options of `nodelet preflight` beside the keys of the configuration. */
@@ -14,14 +15,21 @@ export interface PreflightCommandOptions extends GlobalOptions {
   [key: string]: unknown;
 }
 
+/** How a host is checked. */
+export interface CheckHostOptions {
+  looking?: boolean;
+  joining?: boolean;
+  onBytes?: PreflightOptions["onBytes"];
+}
+
 /**
  * Everything that can be known of a host before the first change.
  *
- * @param options `looking`: nothing follows
+ * @param options `looking`: nothing follows; `joining`: the cluster is there already, and gives what this host lacks
  */
 export async function checkHost(
   session: Session,
-  options: { looking?: boolean } = {},
+  { joining = false, ...options }: CheckHostOptions = {},
 ): Promise<PreflightReport> {
   const { config, node, bundle, host } = session.ctx;
   const { bundleProblem, recorded } = session;
@@ -35,7 +43,9 @@ export async function checkHost(
     ...(bundleProblem && { bundleProblem: wordsOf(bundleProblem) }),
     ...options,
   });
-  return withFindings(report, { about: certificatesCode, findings: await pkiFindings(session) });
+  const unseen = joining && !recorded ? "a master gives them to a node that joins" : undefined;
+  const findings = unseen === undefined ? await pkiFindings(session) : [];
+  return withVerdict(report, { about: certificatesCode, findings, unseen });
 }
 
 /** Certificates that the operator put in place are judged before anything is changed, like all the rest. */
@@ -63,7 +73,8 @@ export async function preflight(
   io: Io,
   call: { options: PreflightCommandOptions; what: "init" | "join"; signal: AbortSignal },
 ): Promise<number> {
-  const { options, what, signal } = call;
+  const { what, signal } = call;
+  const options = await withKeyFile(call.options);
   if (options.root !== "/") {
     throw new UsageError(`Cannot check a host below "${options.root}"; expected --root / or none`, {
       hint: "what a host is, its kernel and its network, is not in its files",
@@ -79,7 +90,7 @@ export async function preflight(
     withoutBundle: true,
     withoutSitePhases: true,
   });
-  const report = await checkHost(session, { looking: true });
+  const report = await checkHost(session, { looking: true, joining: what === "join" });
   const { errors: failures, warnings, passed, unseen } = report;
   const result = { passed, failures, warnings, unseen };
   showResult(io, { format: options.output, result, table: reportText(report) });

@@ -40,6 +40,8 @@ export interface CodeInfo {
 /** One rule for a host. It looks at facts only, so it can be tested without a host. */
 export interface Check extends CodeInfo {
   run(input: CheckInput): Problem[];
+  /** False for a host that the rule is not about: then it is neither passed nor not seen. */
+  applies?(input: CheckInput): boolean;
   /** Why its facts could not be seen on this host by this user; undefined when they were. It is not run then. */
   unseen?(input: CheckInput): string | undefined;
 }

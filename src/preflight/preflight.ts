@@ -11,6 +11,8 @@ export interface PreflightOptions extends Plan {
   probe: HostProbe;
   /** Why the bundle could not be opened; what its checks would make of an empty one is noise. */
   bundleProblem?: Omit<Finding, "code">;
+  /** Told of what was verified of the bundle, and how much that is in all. */
+  onBytes?: (bytes: number, total: number) => void;
 }
 
 /** A check that found nothing. */
@@ -28,9 +30,10 @@ export interface PreflightReport {
 }
 
 /** What came of one check. */
-interface Verdict {
+export interface Verdict {
   about: CodeInfo;
   findings: readonly Finding[];
+  /** Why it was not made. */
   unseen: string | undefined;
 }
 
@@ -39,7 +42,7 @@ interface Verdict {
  * reports all findings together in the order of the table of checks.
  */
 export async function runPreflight(options: PreflightOptions): Promise<PreflightReport> {
-  const { probe, bundleProblem, ...plan } = options;
+  const { probe, bundleProblem, onBytes, ...plan } = options;
   const os = probe.os();
   if (os !== "linux") return reportOf([notLinux(os)]);
   const facts = await look(probe, plan);
@@ -47,18 +50,16 @@ export async function runPreflight(options: PreflightOptions): Promise<Preflight
   return reportOf([
     { about: notLinuxCode, findings: [], unseen: undefined },
     ...checks
+      .filter((check) => check.applies?.(input) ?? true)
       .filter(({ code }) => !bundleProblem || !code.startsWith(bundleCode.code))
       .map((check) => judge(check, input)),
-    ...(bundleProblem ? [noBundle(bundleProblem)] : await judgeBundle(input)),
+    ...(bundleProblem ? [noBundle(bundleProblem)] : await judgeBundle(input, onBytes)),
   ]);
 }
 
-/** Adds to a report what somebody else has looked at. */
-export function withFindings(
-  report: PreflightReport,
-  more: { about: CodeInfo; findings: Finding[] },
-): PreflightReport {
-  const { errors, warnings, passed, unseen } = reportOf([{ ...more, unseen: undefined }]);
+/** Adds to a report what somebody else has looked at, or has not. */
+export function withVerdict(report: PreflightReport, verdict: Verdict): PreflightReport {
+  const { errors, warnings, passed, unseen } = reportOf([verdict]);
   return {
     errors: [...report.errors, ...errors],
     warnings: [...report.warnings, ...warnings],
@@ -85,8 +86,13 @@ function noBundle(problem: Omit<Finding, "code">): Verdict {
   return { about: bundleCode, findings: [{ code: bundleCode.code, ...problem }], unseen: undefined };
 }
 
-async function judgeBundle({ bundle, node, facts }: CheckInput): Promise<Verdict[]> {
-  const found = [...checkBundle(bundle, node), ...((await bundle.source?.check(facts.missing)) ?? [])];
+async function judgeBundle(
+  { bundle, node, facts }: CheckInput,
+  onBytes: PreflightOptions["onBytes"],
+): Promise<Verdict[]> {
+  const total = bundle.source?.bytesToCheck(facts.missing) ?? 0;
+  const damage = await bundle.source?.check(facts.missing, (bytes) => onBytes?.(bytes, total));
+  const found = [...checkBundle(bundle, node), ...(damage ?? [])];
   // One verdict for each code, and at its end all findings in the order of the bundle's entries.
   const passed = bundleCodes.filter(({ code }) => !found.some((one) => one.code === code));
   return [

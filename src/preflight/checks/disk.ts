@@ -16,9 +16,9 @@ export const diskSlow: Check = {
   code: "DiskSlow",
   level: "warning",
   title: "etcd's disk makes writes last in time",
+  applies: ({ config, looking }) => config.role === "master" && looking === true,
   unseen(input) {
-    const { config, facts, installed, looking } = input;
-    if (config.role !== "master" || (installed && !looking)) return undefined;
+    const { config, facts } = input;
     return (
       needsRoot(input) ??
       (facts.syncedWrites ? undefined : `nothing could be written at ${config.etcdDataDir}`)

@@ -109,9 +109,10 @@ export const etcdLeftovers: Check = {
   code: "EtcdLeftovers",
   level: "error",
   title: "the directory of etcd's data is empty",
+  applies: ({ config }) => config.role === "master",
   unseen: needsRoot,
   run({ facts, config, installed }) {
-    if (installed || config.role !== "master" || facts.etcdData.length === 0) return [];
+    if (installed || facts.etcdData.length === 0) return [];
     const dir = config.etcdDataDir;
     return [
       {

@@ -84,7 +84,7 @@ export const storage: Explanations = {
   },
   DiskSlow: {
     checked:
-      "As root: 100 writes of 2 KiB, each synced (fdatasync), into a file without a name where etcd's data is or will be, for a second at most. The 99th percentile is to be 10 ms or less, as etcd's documentation wants it.",
+      "By nodelet preflight as root, not by init: 100 writes of 2 KiB, each synced (fdatasync), into a file without a name where etcd's data is or will be, for a second at most. The 99th percentile is to be 10 ms or less, as etcd's documentation wants it.",
     why: "Every change of the cluster waits for such a write. Above 100 ms etcd takes longer than its heartbeat: with several masters the leader is lost again and again.",
     ways: [
       ["Put etcd on an SSD that nothing else writes to: --etcd-data-dir."],

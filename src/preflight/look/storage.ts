@@ -63,12 +63,14 @@ export async function lookAtStorage(
   };
 }
 
-/** Other work on the disk would be measured as well, so this comes last. */
+/**
+ * Measures etcd's disk, for somebody who asks how the host is: init would go on anyway, a second later. Other work would be
+ * measured as well, so this comes last.
+ */
 export async function measureDisk(
   probe: HostProbe,
-  { config, installed, looking }: Plan,
+  { config, looking }: Plan,
 ): Promise<readonly number[] | undefined> {
-  // An etcd that runs there has shown what the disk can do, and init again is to be quick.
-  if (config.role !== "master" || probe.uid() !== 0 || (installed && !looking)) return undefined;
+  if (!looking || config.role !== "master" || probe.uid() !== 0) return undefined;
   return await probe.syncedWrites(config.etcdDataDir);
 }

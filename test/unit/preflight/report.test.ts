@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { checks } from "../../../src/preflight/checks.ts";
 import { allCodes, bundleCodes } from "../../../src/preflight/codes.ts";
-import { withFindings } from "../../../src/preflight/preflight.ts";
+import { withVerdict } from "../../../src/preflight/preflight.ts";
 import { container, preflight } from "./fakes.ts";
 
 const NOBODY = { uid: 1000 };
@@ -65,12 +65,12 @@ describe("the report of preflight", () => {
   test("takes in what others have looked at", async () => {
     const report = await preflight();
     const about = { code: "Certificates", level: "error", title: "they are good" } as const;
-    expect(withFindings(report, { about, findings: [] }).passed.at(-1)).toEqual({
+    expect(withVerdict(report, { about, findings: [], unseen: undefined }).passed.at(-1)).toEqual({
       code: "Certificates",
       title: "they are good",
     });
     const bad = { code: "Certificates", message: "they are not" };
-    const worse = withFindings(report, { about, findings: [bad] });
+    const worse = withVerdict(report, { about, findings: [bad], unseen: undefined });
     expect([worse.errors, worse.passed.length]).toEqual([[bad], report.passed.length]);
   });
 });
