@@ -52,7 +52,16 @@ function runtimeOf({ bundle, config, paths }: Ctx): AnyWanted[] {
     path: `${paths.runtimeDir}/${name}`,
     target,
   }));
-  const claimed = [config.dockerDataDir, "/run/docker", "/run/docker.sock", "/run/docker.pid", "/etc/docker"];
+  const claimed = [
+    config.dockerDataDir,
+    "/etc/docker",
+    "/run/docker",
+    "/run/docker.sock",
+    "/run/docker.pid",
+    // Made by containerd, whatever its settings.
+    "/run/containerd",
+    "/opt/containerd",
+  ];
   return [
     ...dirs,
     ...files,

@@ -1,9 +1,14 @@
+import { counted } from "../src/bundle/content.ts";
 import type { Bundle } from "../src/bundle/bundle.ts";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { ImageEntry } from "../src/bundle/index-format.ts";
 import { PIN_LABEL } from "../src/host/kinds/image.ts";
-import type { Phase } from "../src/runner/phase.ts";
+import type { Phase, Say } from "../src/runner/phase.ts";
+import { progressText } from "../src/size-text.ts";
+
+/** Milliseconds between two words about loading. */
+const SAY_MS = 200;
 
 /** The images of the bundle in the engine, each exactly the one of the index, by id. */
 export const loadImages: Phase = {
@@ -11,8 +16,9 @@ export const loadImages: Phase = {
   title: "Load user images to container runtime",
   roles: ["master", "worker"],
   needs: ["045-docker-start"],
-  async start(ctx) {
+  async start(ctx, say) {
     const missing = await missingImages(ctx);
+    const report = reporter(missing, { clock: ctx.clock, say });
     return await ensureAll(ctx.host, [
       { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
       {
@@ -26,7 +32,7 @@ export const loadImages: Phase = {
           ({
             kind: "image",
             ...pick(image),
-            archive: () => ctx.bundle.content(image),
+            archive: () => counted(ctx.bundle.content(image), (bytes) => report(image.name, bytes)),
             from: ctx.bundle.source?.path ?? ctx.bundle.index.name,
           }) as const,
       ),
@@ -40,6 +46,24 @@ export const loadImages: Phase = {
     return { state: "failed", message: `missing: ${missing.map((image) => image.reference).join(", ")}` };
   },
 };
+
+/** Says how much of all images went to the engine, not more often than a person can read. */
+function reporter(
+  images: readonly ImageEntry[],
+  { clock, say }: { clock: Ctx["clock"]; say: Say | undefined },
+) {
+  const total = images.reduce((sum, { size }) => sum + size, 0);
+  const begun = clock.monotonic();
+  let done = 0;
+  let said = begun;
+  return (name: string, bytes: number) => {
+    done += bytes;
+    const now = clock.monotonic();
+    if (now - said < SAY_MS) return;
+    said = now;
+    say?.(`${name}: ${progressText({ done, total, ms: now - begun })}`);
+  };
+}
 
 /** What the bundle is made of, without where its content lies. */
 function installedIndex({ index }: Bundle): string {

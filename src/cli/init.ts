@@ -9,6 +9,8 @@ import { changeHeld } from "../runner/held.ts";
 import { startPhases } from "../runner/run.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { renderTable, showResult } from "./io.ts";
+import { withKeyFile } from "./key-file.ts";
+import { type Meter, meter } from "./meter.ts";
 import { duration, progress } from "./progress.ts";
 import { type GlobalOptions, openSession, operatorLock, type Session } from "./session.ts";
 
@@ -22,9 +24,10 @@ export interface InitOptions extends GlobalOptions {
 /** Makes this host the first master. @returns the exit code */
 export async function init(
   io: Io,
-  { options, signal }: { options: InitOptions; signal: AbortSignal },
+  { options: given, signal }: { options: InitOptions; signal: AbortSignal },
 ): Promise<number> {
   const begun = performance.now();
+  const options = await withKeyFile(given);
   using _lock = await operatorLock(options, "nodelet init");
   const session = await openSession({
     options,
@@ -41,6 +44,7 @@ export async function init(
   if (options.root === "/") await refuseHost(io, { session, dryRun: options.dryRun === true });
   if (session.bundleProblem) throw session.bundleProblem;
   if (!options.dryRun) await rememberHost(session);
+  if (!options.dryRun) io.err(nodeText(session));
   await prepare(session, options);
   if (options.root === "/" && !options.dryRun)
     await changeHeld(placeOf(session.machine, paths.held), { remove: session.phases });
@@ -50,7 +54,14 @@ export async function init(
 /** Everything that can be known before the first change. A dry run shows it and goes on. */
 async function refuseHost(io: Io, { session, dryRun }: { session: Session; dryRun: boolean }): Promise<void> {
   const { checkHost } = await import("./preflight.ts");
-  const { errors, warnings } = await checkHost(session);
+  let verifying: Meter | undefined;
+  const { errors, warnings } = await checkHost(session, {
+    onBytes(bytes, total) {
+      verifying ??= meter(io, { what: "verify the bundle", total });
+      verifying.add(bytes);
+    },
+  });
+  verifying?.end();
   const tell = (level: string, { code, message, hint }: Finding) =>
     io.err(`${level}: [${code}] ${message}${hint ? `; ${hint}` : ""}\n`);
   for (const finding of warnings) tell("warning", finding);
@@ -138,6 +149,14 @@ async function startAll(
   const table = options.dryRun || options.root !== "/" ? planText(session, options) : doneText(session, ms);
   showResult(io, { format: options.output, result, table });
   return ExitCode.ok;
+}
+
+/** What was found out rather than given, said before the first change. */
+function nodeText({ ctx }: Session): string {
+  const { node, bundle } = ctx;
+  const engine = node.runtime === "bundled" ? "the engine of the bundle" : "the Docker of this host";
+  const on = node.interface ? ` on ${node.interface}` : "";
+  return `Node "${node.name}", ${node.ip}${on}, with ${engine}; bundle ${bundle.index.name}\n`;
 }
 
 function doneText({ ctx }: Session, ms: number): string {

@@ -1,4 +1,4 @@
-import { sizeText } from "../size-text.ts";
+import { progressText, sizeText } from "../size-text.ts";
 import type { Io } from "./io.ts";
 import { duration } from "./progress.ts";
 
@@ -38,11 +38,4 @@ export function meter(io: Io, { what, total }: { what: string; total: number }):
       if (ms >= LINE_MS) io.err(`${what}: ${sizeText(done)} in ${duration(ms)}\n`);
     },
   };
-}
-
-/** `120 of 340 MiB, 210 MiB/s, 1.1 s left` */
-export function progressText({ done, total, ms }: { done: number; total: number; ms: number }): string {
-  const rate = done / Math.max(ms, 1);
-  const left = rate > 0 ? `, ${duration(Math.max(0, total - done) / rate)} left` : "";
-  return `${sizeText(done)} of ${sizeText(total)}, ${sizeText(rate * 1000)}/s${left}`;
 }

@@ -2,7 +2,12 @@ import { checkPki } from "../../certs/ensure.ts";
 import { pkiOptions } from "../../certs/options.ts";
 import { AppError, EXPLAIN, ExitCode, type Finding, UsageError } from "../errors.ts";
 import { certificatesCode } from "../preflight/codes.ts";
-import { type PreflightOptions, type PreflightReport, runPreflight, withVerdict } from "../preflight/preflight.ts";
+import {
+  type PreflightOptions,
+  type PreflightReport,
+  runPreflight,
+  withVerdict,
+} from "../preflight/preflight.ts";
 import { systemProbe } from "../preflight/system-probe.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
@@ -19,7 +24,7 @@ export interface PreflightCommandOptions extends GlobalOptions {
 export interface CheckHostOptions {
   looking?: boolean;
   joining?: boolean;
-  onBytes?: PreflightOptions["onBytes"];
+  onBytes?: NonNullable<PreflightOptions["onBytes"]>;
 }
 
 /**

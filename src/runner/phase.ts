@@ -36,7 +36,7 @@ export interface Phase {
   /** Left out of a stop that does not go down to the first phase. */
   readonly onlyFullStop?: boolean;
   /** Brings the node to the wanted state; says "unchanged" when it was. */
-  start(ctx: Ctx): Promise<Outcome>;
+  start(ctx: Ctx, say?: Say): Promise<Outcome>;
   /** Waits until what was started works. @throws AppError when its deadline is over. */
   ready?(ctx: Ctx, say: Say): Promise<void>;
   /** Undoes what start did; may be run when nothing runs. */

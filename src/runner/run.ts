@@ -36,7 +36,7 @@ export async function startPhases(
     const start = Promise.all(needed).then(async () => {
       if (inner.signal.aborted) throw interrupted(`start the phase "${phase.id}"`);
       step.begin();
-      const outcome = await step.guard(() => phase.start(inner));
+      const outcome = await step.guard(() => phase.start(inner, step.say));
       if (outcome === "changed") report.changed.push(phase.id);
       return outcome;
     });
