@@ -18,7 +18,8 @@ export const networkConfigure: Phase = {
   id: "060-network-configure",
   title: "Network configuration",
   roles: ["master", "worker"],
-  needs: [],
+  // Undone in reverse order: what undoes the claims here, `ip` and `iptables`, may be of the bundle.
+  needs: ["040-docker-configure"],
   start: ({ host }) =>
     ensureAll(host, [
       // kube-proxy, the kubelet and the plugins make these; undo removes them.
