@@ -1,6 +1,7 @@
 import { messageOf } from "../errors.ts";
 import type { JournalRecord } from "./journal.ts";
 import { kinds } from "./kinds/index.ts";
+import { paths } from "../paths.ts";
 import type { Machine } from "./machine.ts";
 
 /** What an undo did. */
@@ -25,12 +26,11 @@ export interface UndoOptions {
 }
 
 /**
- * Puts everything back, newest first. One failure does not end it: all that can be undone is. Kernel settings come last:
- * an engine that starts anew sets some of them itself.
+ * Puts everything back, newest first. One failure does not end it: all that can be undone is. Kernel settings come last,
+ * since an engine that starts anew sets some of them itself, and the programs that nodelet brought.
  */
 export async function undoAll(machine: Machine, options: UndoOptions): Promise<UndoReport> {
   const records = [...options.records].reverse();
-  const isLast = ({ kind }: JournalRecord) => kind === "sysctl";
   const isLate = (record: JournalRecord) => !isLast(record) && options.postpone?.(record) === true;
   const total = records.length;
   const failures = new Map<JournalRecord, string>();
@@ -52,6 +52,14 @@ export async function undoAll(machine: Machine, options: UndoOptions): Promise<U
   for (const record of records.filter(isLast)) await undo(record);
   const lines = [...failures].map(([{ kind, key }, reason]) => `${kind} ${key}: ${reason}`);
   return { undone: total - lines.length, failures: lines };
+}
+
+/** Directories of the programs that nodelet brings: some of them are what undoes other things, on a host that has no others. */
+const TOOLS = [`${paths.runtimeDir}/bin`, `${paths.runtimeDir}/lib`];
+
+/** True for what must wait for everything else. */
+function isLast({ kind, key }: JournalRecord): boolean {
+  return kind === "sysctl" || TOOLS.some((dir) => key === dir || key.startsWith(`${dir}/`));
 }
 
 async function restore(machine: Machine, { kind, key, before }: JournalRecord): Promise<void> {

@@ -30,6 +30,18 @@ describe("undoAll()", () => {
     expect(Object.keys(await t.root.snapshot())).not.toContain("d");
   });
 
+  test("keeps the programs that nodelet brought until all else is undone: a host may have no others", async () => {
+    await using t = await setUp();
+    const before = { type: "absent", topmost: "/opt" };
+    t.journal.add({ kind: "interface", key: "cni0", before: { exists: true } });
+    t.journal.add({ kind: "dir", key: "/opt/pf9/bin", before });
+    t.journal.add({ kind: "copy", key: "/opt/pf9/bin/ip", before: { type: "absent" } });
+    t.journal.add({ kind: "file", key: "/etc/x", before: { type: "absent" } });
+    const steps: string[] = [];
+    await undoAll(t.machine, { records: t.journal.records(), onStep: ({ key }) => void steps.push(key) });
+    expect(steps).toEqual(["/etc/x", "cni0", "/opt/pf9/bin/ip", "/opt/pf9/bin"]);
+  });
+
   test("goes on past what cannot be put back, and says why", async () => {
     await using t = await setUp();
     t.journal.add({ kind: "file", key: "/a", before: { type: "absent" } });
