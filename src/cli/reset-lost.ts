@@ -6,6 +6,7 @@ import { sha256File } from "../host/hash.ts";
 import type { JournalRecord } from "../host/journal.ts";
 import { POD_LABEL } from "../host/kinds/claims.ts";
 import { SPEC_LABEL } from "../host/kinds/container.ts";
+import { PIN_LABEL } from "../host/kinds/image.ts";
 import type { KindName } from "../host/kinds/index.ts";
 import { readSysctl } from "../host/kinds/sysctl.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
@@ -32,13 +33,15 @@ const PROOFS = [...UNITS.map(unitFile), ...BOOT_FILES, CONFLIST, dirname(paths.p
 /** Looks for what nodelet and its programs have left. No records at all where nodelet never was. */
 export async function findTraces(machine: Machine): Promise<Traces> {
   const is = (path: string) => existsSync(placeOf(machine, path));
-  const ours = await ourContainers(machine);
-  if (!PROOFS.some(is) && ours === 0) return { records: [], unknown: [] };
+  const engine = await lookInEngine(machine);
+  if (!PROOFS.some(is) && !engine?.containers) return { records: [], unknown: [] };
   const index = await readIndex(machine);
   const live = machine.root === "/";
   const { etcdDataDir } = await readConfig(machine, {}).catch(() => ({
     etcdDataDir: "/var/opt/pf9/etcd/data",
   }));
+  const indexed = index?.entries.flatMap((entry) => (entry.kind === "image" ? [entry.reference] : [])) ?? [];
+  const images = [...new Set([...indexed, ...(engine?.images ?? [])])];
   const files = [paths.kubeEnv, paths.initFlags, ...BOOT_FILES, CONFLIST].filter(is);
   const records = [
     ...emptyDirs(is),
@@ -46,13 +49,13 @@ export async function findTraces(machine: Machine): Promise<Traces> {
     ...trees(machine, etcdDataDir),
     ...(await programs(machine, index)),
     ...(live ? [record("interface", "cni0"), ...["KUBE-", "CNI-"].map((key) => record("chains", key))] : []),
-    ...(live && ours !== 0 ? inEngine(index) : []),
+    ...(live && engine?.containers !== 0 ? engineRecords(images) : []),
     ...UNITS.filter((name) => is(unitFile(name))).flatMap((name) => [
       record("file", unitFile(name)),
       ...(live ? [record("unit", name)] : []),
     ]),
   ];
-  return { records, unknown: await unknownOf(machine, { index, is }) };
+  return { records, unknown: await unknownOf(machine, { index, images, is }) };
 }
 
 function unitFile(name: string): string {
@@ -72,19 +75,28 @@ function record(kind: KindName, key: string): JournalRecord {
   return { kind, key, before: nothing[kind] ?? { type: "absent", topmost: key } };
 }
 
-/** How many containers are nodelet's or its kubelet's; undefined when nobody can be asked. */
-async function ourContainers(machine: Machine): Promise<number | undefined> {
-  if (machine.root !== "/") return 0;
-  if (!(await machine.docker.alive())) return undefined;
-  const all = await machine.docker.list([]);
-  return all.filter(({ labels }) => labels[SPEC_LABEL] !== undefined || labels[POD_LABEL] !== undefined)
-    .length;
+/** What the engine has of ours; undefined when nobody can be asked. */
+interface InEngine {
+  /** How many containers are nodelet's or its kubelet's. */
+  containers: number;
+  /** References of images that are held for this node. */
+  images: string[];
 }
 
-function inEngine(index: BundleIndex | undefined): JournalRecord[] {
-  const images = index?.entries.filter((entry) => entry.kind === "image") ?? [];
+async function lookInEngine(machine: Machine): Promise<InEngine | undefined> {
+  if (machine.root !== "/") return { containers: 0, images: [] };
+  if (!(await machine.docker.alive())) return undefined;
+  const all = (await machine.docker.list([])).map(({ labels }) => labels);
+  const ours = all.filter((labels) =>
+    [SPEC_LABEL, POD_LABEL, PIN_LABEL].some((name) => labels[name] !== undefined),
+  );
+  const images = ours.flatMap((labels) => labels[PIN_LABEL] ?? []);
+  return { containers: ours.length, images };
+}
+
+function engineRecords(images: readonly string[]): JournalRecord[] {
   return [
-    ...images.map(({ reference }) => record("image", reference)),
+    ...images.map((reference) => record("image", reference)),
     record("container", "etcd"),
     record("pods", "kubelet"),
     record("container", "proxy"),
@@ -202,7 +214,11 @@ async function readIndex(machine: Machine): Promise<BundleIndex | undefined> {
 
 async function unknownOf(
   machine: Machine,
-  { index, is }: { index: BundleIndex | undefined; is: (path: string) => boolean },
+  {
+    index,
+    images,
+    is,
+  }: { index: BundleIndex | undefined; images: readonly string[]; is: (path: string) => boolean },
 ): Promise<string[]> {
   const set = SETTINGS.some(is) ? await valuesOfOurs(machine) : [];
   return [
@@ -215,9 +231,10 @@ async function unknownOf(
     ...(is(unitFile(DAEMON_UNIT)) && !is(paths.engineUnit) && is("/run/systemd/system")
       ? ["docker.service stays as it is; init starts and enables it"]
       : []),
-    ...(index
+    ...(images.length > 0 ? [] : ["images stay; which of them came with the bundle is not known"]),
+    ...(index || !is(paths.cniBinDir)
       ? []
-      : ["which images, and which programs in /opt/cni/bin, came with the bundle; none was removed"]),
+      : [`programs in "${paths.cniBinDir}" stay; which of them came with the bundle is not known`]),
   ];
 }
 

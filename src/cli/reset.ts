@@ -131,7 +131,9 @@ async function resetLost(work: Work): Promise<number> {
   return unknown.length === 0 ? ExitCode.ok : ExitCode.failed;
 }
 
-const names = (records: Work["records"]) => records.map(({ kind, key }) => `${kind} ${key}`);
+/** Without directories: they went only where nothing was left in them. */
+const names = (records: Work["records"]) =>
+  records.flatMap(({ kind, key }) => (kind === "dir" ? [] : [`${kind} ${key}`]));
 
 const keptText = (kept: string | undefined) =>
   kept === undefined ? "" : `Kept etcd's data and the certificates in ${kept}.\n`;

@@ -1,6 +1,6 @@
 import { messageOf } from "../errors.ts";
 import type { JournalRecord } from "./journal.ts";
-import { kinds } from "./kinds/index.ts";
+import { fileKinds, kinds } from "./kinds/index.ts";
 import { paths } from "../paths.ts";
 import type { Machine } from "./machine.ts";
 
@@ -46,6 +46,11 @@ export async function undoAll(machine: Machine, options: UndoOptions): Promise<U
     if (reason === undefined) await undo(record);
     else failures.set(record, reason);
   }
+  // The engine came back with its containers, and made a directory of each file that they mount and that was gone.
+  const cameBack = records.some((record) => isLate(record) && !failures.has(record));
+  const files = records.filter(({ kind }) => cameBack && fileKinds.has(kind));
+  for (const record of files)
+    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
   // A load goes on in the engine after the program that asked for it was killed, until the engine starts anew.
   for (const record of records.filter((one) => one.kind === "image" && !isLate(one)))
     await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));

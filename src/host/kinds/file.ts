@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, readlink, rm, symlink } from "node:fs/promises";
+import { lstat, mkdir, readFile, readlink, rm, rmdir, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
 import { syncDir, temporaryOf, writeAtomically } from "../atomic.ts";
@@ -49,6 +49,7 @@ async function restoreFound(machine: Machine, undo: { key: string; before: FileF
   if (before.type === "other") return;
   // An undo that was cut off may have removed the directory already; what made it is undone after this, again.
   if (before.type !== "absent") await mkdir(dirname(place), { recursive: true });
+  await removeEmptyDir(place);
   if (before.type === "file") {
     const { mode, uid, gid } = before;
     return await writeAtomically(place, Buffer.from(before.base64, "base64"), { mode, uid, gid });
@@ -56,6 +57,13 @@ async function restoreFound(machine: Machine, undo: { key: string; before: FileF
   await rm(temporaryOf(place), { force: true });
   await rm(place, { force: true });
   if (before.type === "link") await symlink(before.target, place);
+}
+
+/** Docker makes a directory of a file that a container mounts and that is gone: an undo that was cut off has removed it. */
+async function removeEmptyDir(place: string): Promise<void> {
+  await rmdir(place).catch((error) => {
+    if (!["ENOENT", "ENOTDIR", "ENOTEMPTY"].includes(codeOf(error) ?? "")) throw error;
+  });
 }
 
 /** Files that nodelet writes. */

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { Journal, type JournalRecord } from "../../../src/host/journal.ts";
 import { realHost } from "../../../src/host/real.ts";
 import { undoAll } from "../../../src/host/undo.ts";
@@ -74,6 +76,26 @@ describe("undoAll() after one that was cut off", () => {
   });
 });
 
+describe("undoAll() where a directory stands for a file", () => {
+  const before = { type: "file", mode: 0o600, uid: 0, gid: 0, base64: btoa("theirs") };
+
+  test("removes an empty one, as Docker makes it, and leaves one with something in it", async () => {
+    await using t = await setUp();
+    await mkdir(t.root.place("/ours"));
+    await mkdir(t.root.place("/theirs"));
+    await t.root.write("/full/data", "1");
+    const records: JournalRecord[] = [
+      { kind: "file", key: "/ours", before: { type: "absent" } },
+      { kind: "file", key: "/theirs", before },
+      { kind: "file", key: "/full", before: { type: "absent" } },
+    ];
+    const { undone, failures } = await undoAll(t.machine, { records });
+    expect({ undone, failures }).toEqual({ undone: 2, failures: [expect.stringMatching(/^file \/full: /)] });
+    expect([await t.root.read("/theirs"), await t.root.read("/full/data")]).toEqual(["theirs", "1"]);
+    expect(existsSync(t.root.place("/ours"))).toBe(false);
+  });
+});
+
 describe("undoAll() without an engine", () => {
   const records: JournalRecord[] = [
     { kind: "file", key: "/a", before: { type: "absent" } },
@@ -95,8 +117,13 @@ describe("undoAll() without an engine", () => {
     await using t = await setUp();
     t.machine.docker.references.set("ours:1", "sha256:1");
     t.machine.docker.up = false;
-    const settle = async () => void (t.machine.docker.up = true);
+    const settle = async () => {
+      t.machine.docker.up = true;
+      // What Docker does for a container that mounts a file that is gone.
+      await mkdir(t.root.place("/a"));
+    };
     expect(await undoAll(t.machine, { records, postpone, settle })).toEqual({ undone: 3, failures: [] });
     expect(t.machine.docker.references.size).toBe(0);
+    expect(existsSync(t.root.place("/a"))).toBe(false);
   });
 });
