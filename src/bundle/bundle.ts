@@ -30,6 +30,8 @@ export interface BundleSource {
   readonly index: BundleIndex;
   /** Its file or directory, for messages. */
   readonly path: string;
+  /** Bytes of the file that goes to the node with it; 0 for a directory, which stays where it is. */
+  readonly fileSize: number;
   /** The content of an entry; of an image, a docker archive. */
   content(entry: BundleEntry): Content;
   /** Compares what the entries are made of with its digests, before any of it is used. */

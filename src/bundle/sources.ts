@@ -46,6 +46,7 @@ function sourceOf(file: BundleFile): BundleSource {
   return {
     index: file.index,
     path: file.path,
+    fileSize: file.size,
     content: (entry) =>
       entry.kind === "image"
         ? imageArchive(entry, (digest) => blobContent(file, digest))
@@ -81,6 +82,7 @@ export async function directorySource(dir: string, { insecure }: Trust): Promise
   return {
     index,
     path: dir,
+    fileSize: 0,
     content: (entry) => fileContent(fileOf(entry), entry.size),
     async check(entries, onBytes) {
       const found = await Promise.all(

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { stringify } from "yaml";
 import { ExitCode, EXPLAIN, type Finding, PreflightError, UsageError } from "../errors.ts";
 import { installDaemon, startDaemon } from "../daemon/install.ts";
@@ -161,11 +162,18 @@ function nodeText({ ctx }: Session): string {
 
 function doneText({ ctx }: Session, ms: number): string {
   const { node, paths } = ctx;
+  const self = commandName();
   return `Node "${node.name}" (${node.ip}) is up after ${duration(ms)}.
-Look at it:  nodelet status
+Look at it:  ${self} status
 Use it:      ${paths.binDir}/kubectl --kubeconfig ${paths.kubeconfigs}/admin.yaml get nodes
-Undo it:     nodelet reset
+Undo it:     ${self} reset
 `;
+}
+
+/** What to type to run this program again: its name alone only where a shell would find it. */
+function commandName(): string {
+  const name = basename(process.execPath);
+  return !Bun.isStandaloneExecutable || Bun.which(name) === process.execPath ? "nodelet" : process.execPath;
 }
 
 function planText({ plan }: Session, options: InitOptions): string {

@@ -66,15 +66,18 @@ function lacks(needs: readonly Need[], { facts }: CheckInput) {
   });
 }
 
-function needsOf({ facts, config, installed }: CheckInput): Need[] {
+function needsOf({ facts, config, installed, bundle }: CheckInput): Need[] {
   const sum = (kind: string) =>
     Math.ceil(
       MARGIN *
         facts.missing.filter((entry) => entry.kind === kind).reduce((total, { size }) => total + size, 0),
     );
   const etcd = config.role === "master" && !installed ? ETCD_BYTES : 0;
+  // Docker unpacks an archive beside its store before it takes it over.
+  const images = facts.missing.filter((entry) => entry.kind === "image").map(({ size }) => size);
   return [
-    { path: facts.dockerRoot, what: "images", bytes: sum("image") },
+    { path: facts.dockerRoot, what: "images", bytes: sum("image") + Math.max(0, ...images) },
+    { path: paths.runtimeDir, what: "nodelet itself", bytes: installed ? 0 : (bundle.source?.fileSize ?? 0) },
     { path: paths.binDir, what: "programs", bytes: sum("binary") },
     { path: paths.runtimeDir, what: "the container runtime", bytes: sum("runtime") },
     { path: paths.cniBinDir, what: "network plugins", bytes: sum("cni") },

@@ -240,6 +240,7 @@ export function bundle(
       throw new Error("not asked for by preflight");
     },
     check: async (checked: readonly BundleEntry[]) => damage(checked),
+    fileSize: 0,
     bytesToCheck: () => 0,
   };
   return bundleOf(index, source);

@@ -52,7 +52,7 @@ const errors: Case[] = [
   [
     "a full file system",
     { engine: { images: [] }, free: { "/var": GIB }, total: 4 * GIB },
-    "SpaceLow: The file system of /var/lib/docker has 1.0 GiB free; expected 1.2 GiB: 720 MiB for images in /var/lib/docker, 512 MiB for etcd's data in /var/opt/pf9/etcd/data => make room for 208 MiB more there: docker image prune, or a larger file system",
+    "SpaceLow: The file system of /var/lib/docker has 1.0 GiB free; expected 1.3 GiB: 820 MiB for images in /var/lib/docker, 512 MiB for etcd's data in /var/opt/pf9/etcd/data => make room for 308 MiB more there: docker image prune, or a larger file system",
     { bundle: bundle({ damage: () => [] }) },
   ],
   [
