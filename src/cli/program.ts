@@ -70,10 +70,7 @@ Examples:
   nodelet init --node-ip 10.0.0.5           # a host with several addresses
   nodelet init --bundle /media/usb/bundle   # a program without a bundle behind it`,
     )
-    .action(action(all, async (options) => {
-      const { withKeyFile } = await import("./key-file.ts");
-      return (await import("./init.ts")).init(io, { options: await withKeyFile(options), signal });
-    }));
+    .action(action(all, async (options) => (await import("./init.ts")).init(io, { options, signal })));
 }
 
 function addReset(program: Command, all: ProgramOptions): void {
