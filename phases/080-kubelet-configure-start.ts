@@ -8,6 +8,7 @@ import type { AnyWanted } from "../src/host/kinds/index.ts";
 import { isHealthy, KUBELET_HEALTH } from "../src/kube/health.ts";
 import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
 import { renderKubeletUnit } from "../src/kube/kubelet-unit.ts";
+import { podResolver } from "../src/kube/resolver.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
@@ -38,7 +39,7 @@ export const kubeletConfigureStart: Phase = {
     ]);
     const read = await ensureAll(ctx.host, [
       { kind: "file", path: `${ctx.paths.configs}/kubelet.yaml`, content: config, mode: 0o600 },
-      { kind: "file", path: ctx.paths.kubeletUnit, content: unitText(ctx, inputs), mode: 0o600 },
+      { kind: "file", path: ctx.paths.kubeletUnit, content: await unitText(ctx, inputs), mode: 0o600 },
     ]);
     const unit = { kind: "unit", name: UNIT, active: true, enabled: true, inputs } as const;
     const ran = await ctx.host.ensure({ ...unit, ...(read === "changed" && { renew: true }) });
@@ -88,11 +89,11 @@ function directoriesAndClaims({ paths }: Ctx): AnyWanted[] {
     { kind: "tree", path: "/run/dockershim.sock" },
     { kind: "tree", path: "/var/log/pods" },
     { kind: "tree", path: "/var/log/containers" },
-    { kind: "tree", path: "/usr/libexec/kubernetes" },
     { kind: "pods", owner: "kubelet" },
     { kind: "dir", path: paths.kubeletDir, mode: 0o755 },
     { kind: "tree", path: paths.dynamicKubeletConfig },
     { kind: "dir", path: paths.dynamicKubeletConfig, mode: 0o700 },
+    { kind: "dir", path: paths.volumePlugins, mode: 0o755 },
     { kind: "dir", path: paths.auditDir, mode: 0o700 },
   ];
 }
@@ -105,10 +106,16 @@ async function kubeletConfig(ctx: Ctx): Promise<string> {
   });
 }
 
-function unitText(ctx: Ctx, inputs: string): string {
-  const { config, node, bundle } = ctx;
-  const facts = kubeFacts(bundle.kubernetesVersion);
-  return renderKubeletUnit({ config, node, facts, pauseImage: bundle.image("pause").reference, inputs });
+async function unitText(ctx: Ctx, inputs: string): Promise<string> {
+  const { config, node, bundle, host } = ctx;
+  return renderKubeletUnit({
+    config,
+    node,
+    facts: kubeFacts(bundle.kubernetesVersion),
+    pauseImage: bundle.image("pause").reference,
+    resolver: await podResolver(host),
+    inputs,
+  });
 }
 
 /** Everything that a running kubelet does not read again: a change of any of it is a reason to start it anew. */
@@ -120,7 +127,7 @@ async function kubeletInputs(ctx: Ctx, config: string): Promise<string> {
   ];
   const texts = await Promise.all(files.map((path) => readRequired(ctx.host, path)));
   const program = ctx.bundle.binaries.find((entry) => entry.name === "kubelet")?.sha256 ?? "";
-  return sha256([config, unitText(ctx, ""), program, ...texts].join("\n")).slice(0, 32);
+  return sha256([config, await unitText(ctx, ""), program, ...texts].join("\n")).slice(0, 32);
 }
 
 /** Where the kubelet finds the control plane. */

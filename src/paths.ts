@@ -43,6 +43,8 @@ export const paths = {
   /** Index of the bundle that this node was made from. */
   installedIndex: "/opt/pf9/nodelet/index.json",
   dynamicKubeletConfig: "/var/opt/pf9/kube/kubelet-config/dynamic-config",
+  /** Where a site puts its flexvolume drivers. */
+  volumePlugins: "/var/opt/pf9/kube/volume-plugins",
   logDir: "/var/log/pf9/kube",
   kubeLog: "/var/log/pf9/kube/kube.log",
   auditDir: "/var/log/pf9/kube/audit",

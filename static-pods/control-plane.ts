@@ -12,7 +12,7 @@ export interface ControlPlane {
   audit: { maxAgeDays: number; maxBackups: number; maxSizeMb: number };
   images: { apiServer: string; controllerManager: string; scheduler: string };
   extra: { apiServer: readonly string[]; controllerManager: readonly string[]; scheduler: readonly string[] };
-  places: { certs: string; configs: string; kubeconfigs: string; auditDir: string };
+  places: { certs: string; configs: string; kubeconfigs: string; auditDir: string; volumePlugins: string };
   /** Changes when a file that the components read only at their start changes, so that the kubelet starts them anew. */
   inputs: string;
   verbosity: number;
@@ -160,7 +160,7 @@ function apiServer(cp: ControlPlane): Component {
 }
 
 function controllerManager(cp: ControlPlane): Component {
-  const { certs, kubeconfigs } = cp.places;
+  const { certs, kubeconfigs, volumePlugins } = cp.places;
   const kubeconfig = `${kubeconfigs}/kube-controller-manager.yaml`;
   const flags = {
     // Pod blocks are given to nodes by nodelet, which also writes them into the network plugin's configuration.
@@ -173,6 +173,7 @@ function controllerManager(cp: ControlPlane): Component {
     "cluster-name": cp.clusterId,
     "cluster-signing-cert-file": `${certs}/ca.crt`,
     "cluster-signing-key-file": `${certs}/ca.key`,
+    "flex-volume-plugin-dir": volumePlugins,
     // Thirty controllers, each with an account of its own to make: with the default of 20 a second, starting takes 4 s.
     "kube-api-burst": "200",
     "kube-api-qps": "100",
@@ -201,6 +202,7 @@ function controllerManager(cp: ControlPlane): Component {
     mounts: [
       { path: certs, type: "Directory", readOnly: true },
       { path: kubeconfig, type: "File", readOnly: true },
+      { path: volumePlugins, type: "Directory", readOnly: true },
     ],
     probe: { httpGet: { host: "127.0.0.1", path: "/healthz", port: 10257, scheme: "HTTPS" } },
   });

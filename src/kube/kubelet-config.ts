@@ -67,5 +67,7 @@ export function kubeletConfiguration({ config, node, cgroupDriver, master }: Kub
       "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
       "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
     ],
+    // Its own default is below /usr, which may be read-only.
+    volumePluginDir: paths.volumePlugins,
   };
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import { engineUnit } from "../docker/engine-unit.ts";
 import { paths } from "../paths.ts";
+import { HOST_RESOLVER } from "./resolver.ts";
 import type { KubeVersionFacts } from "./versions.ts";
 
 /** What the kubelet's unit depends on. */
@@ -10,6 +11,8 @@ export interface KubeletUnit {
   node: NodeFacts;
   facts: KubeVersionFacts;
   pauseImage: string;
+  /** File with the name servers for pods that want the host's; empty for none. */
+  resolver: string;
   /** Digest of everything else that the kubelet reads at its start. */
   inputs: string;
 }
@@ -47,13 +50,15 @@ WantedBy=multi-user.target
 `;
 }
 
-function kubeletFlags({ config, node, facts, pauseImage }: KubeletUnit): string[] {
+function kubeletFlags({ config, node, facts, pauseImage, resolver }: KubeletUnit): string[] {
   return [
     `--config=${paths.configs}/kubelet.yaml`,
     `--kubeconfig=${paths.kubeconfigs}/kubelet.yaml`,
     `--hostname-override=${node.name}`,
     `--node-ip=${node.ip}`,
     `--root-dir=${paths.kubeletDir}`,
+    // Not in its configuration, which all nodes share.
+    ...(resolver === HOST_RESOLVER ? [] : [`--resolv-conf=${resolver}`]),
     ...nodeLabels(config),
     ...nodeTaints(config),
     ...(facts.dockershim

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parse } from "yaml";
 import { loadConfig } from "../../../src/config/load.ts";
 import { etcdContainer } from "../../../src/docker/etcd-container.ts";
+import { kubeletConfiguration } from "../../../src/kube/kubelet-config.ts";
 import { renderKubeletUnit } from "../../../src/kube/kubelet-unit.ts";
 import { wantedLabels, wantedTaints } from "../../../src/kube/node.ts";
 import { kubeFacts } from "../../../src/kube/versions.ts";
@@ -86,13 +87,15 @@ describe("renderKubeletUnit()", () => {
   // The grammar of the configuration refuses most of what must be quoted; the unit does not rely on that.
   const unitOf = ({
     kubeletFlags = [],
+    resolver = "/etc/resolv.conf",
     ...flags
-  }: { kubeletFlags?: string[]; [key: string]: unknown } = {}) =>
+  }: { kubeletFlags?: string[]; resolver?: string; [key: string]: unknown } = {}) =>
     renderKubeletUnit({
       config: { ...loadConfig({ flags }), kubeletFlags },
       node: { name: "n1", ip: "10.0.0.5" } as never,
       facts: kubeFacts("v1.20.2"),
       pauseImage: "nodelet.local/pause:1",
+      resolver,
       inputs: "0123abcd",
     });
 
@@ -122,6 +125,20 @@ describe("renderKubeletUnit()", () => {
     const text = unitOf({ kubeletFlags: ["--v=9"] });
     expect(text.indexOf("--v=2")).toBeLessThan(text.indexOf("--v=9"));
   });
+
+  test.each([
+    ["/etc/resolv.conf", undefined],
+    ["/run/systemd/resolve/resolv.conf", "  --resolv-conf=/run/systemd/resolve/resolv.conf \\"],
+    ["", "  --resolv-conf= \\"],
+  ])(
+    "says where name servers for pods are, where that is not the kubelet's own default: %s",
+    (resolver, line) => {
+      const found = unitOf({ resolver })
+        .split("\n")
+        .find((one) => one.includes("--resolv-conf"));
+      expect(found).toBe(line as string);
+    },
+  );
 
   test("leaves labels to the API that a kubelet may not give itself", () => {
     const text = unitOf({ nodeLabels: "rack=7,node-role.kubernetes.io/edge=" });
@@ -258,6 +275,21 @@ describe("controlPlanePod()", () => {
       expect(securityContext.capabilities).toMatchObject({ drop: ["ALL"] });
       expect(imagePullPolicy).toBe("Never");
     }
+  });
+
+  test("volume drivers are looked for where the kubelet looks, which is not below /usr", () => {
+    const name = "kube-controller-manager";
+    const { volumePluginDir } = kubeletConfiguration({
+      ...configOf(),
+      cgroupDriver: "cgroupfs",
+      master: true,
+    });
+    expect(volumePluginDir).toBe("/var/opt/pf9/kube/volume-plugins");
+    expect(commandOf(name)).toContain(`--flex-volume-plugin-dir=${volumePluginDir}`);
+    const { volumeMounts } = podOf().spec.containers.find((one) => one.name === name) ?? {};
+    expect(volumeMounts).toContainEqual(
+      expect.objectContaining({ mountPath: volumePluginDir, readOnly: true }),
+    );
   });
 
   test("the operator's flags win, and are there once", () => {
