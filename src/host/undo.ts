@@ -48,7 +48,7 @@ export async function undoAll(machine: Machine, options: UndoOptions): Promise<U
   }
   // The engine came back with its containers, and made a directory of each file that they mount and that was gone.
   const cameBack = records.some((record) => isLate(record) && !failures.has(record));
-  const files = records.filter(({ kind }) => cameBack && fileKinds.has(kind));
+  const files = records.filter((record) => cameBack && fileKinds.has(record.kind) && !isLast(record));
   for (const record of files)
     await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
   // A load goes on in the engine after the program that asked for it was killed, until the engine starts anew.
@@ -59,12 +59,9 @@ export async function undoAll(machine: Machine, options: UndoOptions): Promise<U
   return { undone: total - lines.length, failures: lines };
 }
 
-/** Directories of the programs that nodelet brings: some of them are what undoes other things, on a host that has no others. */
-const TOOLS = [`${paths.runtimeDir}/bin`, `${paths.runtimeDir}/lib`];
-
-/** True for what must wait for everything else. */
+/** True for what must wait for everything else; the programs' directories with them, which are removed only when empty. */
 function isLast({ kind, key }: JournalRecord): boolean {
-  return kind === "sysctl" || TOOLS.some((dir) => key === dir || key.startsWith(`${dir}/`));
+  return kind === "sysctl" || key === paths.runtimeDir || key.startsWith(`${paths.runtimeDir}/`);
 }
 
 async function restore(machine: Machine, { kind, key, before }: JournalRecord): Promise<void> {

@@ -44,6 +44,16 @@ describe("undoAll()", () => {
     expect(steps).toEqual(["/etc/x", "cni0", "/opt/pf9/bin/ip", "/opt/pf9/bin"]);
   });
 
+  test("leaves no directory of theirs behind, whichever was made first", async () => {
+    await using t = await setUp();
+    await mkdir(t.root.place("/opt"));
+    const host = realHost(t.machine, { journal: t.journal });
+    await host.ensure({ kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 });
+    await host.ensure({ kind: "dir", path: "/opt/pf9/bin", mode: 0o755 });
+    await undoAll(t.machine, { records: t.journal.records() });
+    expect(existsSync(t.root.place("/opt/pf9"))).toBe(false);
+  });
+
   test("goes on past what cannot be put back, and says why", async () => {
     await using t = await setUp();
     t.journal.add({ kind: "file", key: "/a", before: { type: "absent" } });
