@@ -38,6 +38,7 @@ export const checks: readonly Check[] = [
   kernel.programMissing,
   kernel.programMissed,
   docker.dockerMissing,
+  docker.engineTwice,
   runtimes.dockerSnap,
   docker.dockerTooOld,
   docker.daemonJsonInvalid,

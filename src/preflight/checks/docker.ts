@@ -45,6 +45,26 @@ export const dockerMissing: Check = {
   },
 };
 
+/** Two engines cannot listen on one socket, and who wins is chance at every boot. */
+export const engineTwice: Check = {
+  code: "EngineTwice",
+  level: "error",
+  title: "the bundle's engine is the only one",
+  run({ facts, node, installed }) {
+    if (node.runtime !== "bundled") return [];
+    const unit = facts.units?.get("docker.service");
+    const foreign = facts.engine !== undefined && !installed;
+    if (!unit?.active && !foreign) return [];
+    const who = unit?.active ? "docker.service runs" : `Docker ${facts.engine?.version} answers`;
+    return [
+      {
+        message: `The bundle's container engine is to be used, but ${who} on this host; expected no other engine`,
+        hint: `${setting("containerRuntime")} to host, or run systemctl disable --now docker.service docker.socket`,
+      },
+    ];
+  },
+};
+
 /** Can be told only of a running engine. */
 export const dockerTooOld: Check = {
   code: "DockerTooOld",

@@ -13,6 +13,18 @@ export const docker: Explanations = {
     ],
     init: "A Docker that is installed and does not run is started and enabled; reset puts that back. None is ever upgraded.",
   },
+  EngineTwice: {
+    checked: "That no Docker of the host runs where the bundle's container engine is to be used.",
+    why: "Both listen on /run/docker.sock; which one answers would be chance, at every boot anew.",
+    ways: [
+      ["Use the host's Docker: nodelet init --container-runtime host (or leave the flag out: auto does so)."],
+      [
+        "Stop the host's Docker when nothing else needs it: systemctl disable --now docker.service docker.socket.",
+        "Run nodelet init --container-runtime bundled again.",
+      ],
+    ],
+    init: "With auto, a host that has Docker keeps it, and the bundle's engine is not installed.",
+  },
   DockerTooOld: {
     checked: "The version that the running Docker tells; expected 19.03 or later.",
     why: "Older engines lack options of the containers that nodelet runs.",

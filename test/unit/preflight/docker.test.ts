@@ -31,6 +31,12 @@ const errors: Case[] = [
     "DockerMissing: The unit docker.service is masked; expected one that can be started => run systemctl unmask docker.service docker.socket",
   ],
   [
+    "a Docker beside the bundle's engine",
+    {},
+    "EngineTwice: The bundle's container engine is to be used, but docker.service runs on this host; expected no other engine => set --container-runtime to host, or run systemctl disable --now docker.service docker.socket",
+    { node: { runtime: "bundled" }, installed: false },
+  ],
+  [
     "an old Docker",
     { engine: { version: "18.09.1" }, files: cgroupV1 },
     "DockerTooOld: Docker is version 18.09.1; expected 19.03 or later => upgrade the packages of Docker on this host",
