@@ -18,9 +18,12 @@ describe("init", () => {
   });
 
   step(
-    "ends with 0, one line a phase on stderr, and the way on from here on stdout",
+    "ends with 0, what it found out and one line a phase on stderr, and the way on from here on stdout",
     async ({ name, ip }) => {
-      const lines = done.stderr.trimEnd().split("\n");
+      const [found, ...lines] = done.stderr.trimEnd().split("\n");
+      expect(found).toBe(
+        `Node "${name}", ${ip} on eth0, with the Docker of this host; bundle kubernetes-1.20.2`,
+      );
       expect(done).toMatchObject({ exitCode: 0 });
       expect(
         lines.filter(
