@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { AppError, type Finding } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { paths } from "../paths.ts";
@@ -59,8 +60,8 @@ export interface Bundle {
 }
 
 /**
- * Opens the bundle that `--bundle` or the configuration names; else the one behind this program; else the one that an
- * earlier run installed, or what is left of it: its index.
+ * Opens the bundle that `--bundle` or the configuration names, or when none is named the one behind this program; else the one
+ * that an earlier run installed, or what is left of it: its index.
  *
  * @param options `path`: a bundle file or a stack directory; `trust`: whose bundles are taken
  * @throws AppError when there is none, it cannot be read, or nobody trusted has signed it
@@ -69,8 +70,8 @@ export async function openBundle(
   host: Host,
   { path, trust }: { path: string | undefined; trust: Trust },
 ): Promise<Bundle> {
-  const named = path === undefined ? undefined : await openNamed(path, trust);
-  const source = named ?? (await ownSource(trust)) ?? (await installedSource(host, trust));
+  const wanted = path === undefined ? await ownSource(trust) : await openNamed(path, trust);
+  const source = wanted ?? (await installedSource(host, trust));
   if (source) return bundleOf(source.index, source);
   const installed = await host.read(paths.installedIndex);
   if (installed !== undefined) return bundleOf(parseIndex(installed, paths.installedIndex), undefined);
@@ -82,7 +83,11 @@ export async function openBundle(
 
 /** One that is gone is no reason to stop on a node that has another one. */
 async function openNamed(path: string, trust: Trust): Promise<BundleSource | undefined> {
-  return (await fileSource({ path }, trust)) ?? (await directorySource(path, trust));
+  const source = (await fileSource({ path }, trust)) ?? (await directorySource(path, trust));
+  if (source || !(await stat(path).catch(() => undefined))) return source;
+  throw new AppError(`Cannot open the bundle "${path}": it is neither a bundle file nor a stack directory`, {
+    hint: "name another one with --bundle FILE",
+  });
 }
 
 async function installedSource(host: Host, trust: Trust): Promise<BundleSource | undefined> {

@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { AppError } from "../errors.ts";
-import { frameContentSize } from "./frame.ts";
+import { promisify } from "node:util";
+import { zstdDecompress } from "node:zlib";
+import { AppError, messageOf } from "../errors.ts";
+import { ahead } from "./ahead.ts";
 import { type Blob, CHUNK_SIZE } from "./index-format.ts";
 
-/** Chunks that are read and unpacked ahead of the one in use: one for each of two cores. */
-const AHEAD = 2;
+/** Chunks that are read and unpacked at the same time: one for each of two cores. */
+const AT_ONCE = 2;
+
+const unpack = promisify(zstdDecompress);
 
 /** A bundle file as blobs are read from it. It is opened for every blob anew, so nobody has to close it. */
 export interface BlobFile {
@@ -33,30 +37,26 @@ interface ChunkPlace {
 }
 
 /**
- * The plain data of a blob, chunk by chunk. Every chunk is compared with its digest before it is unpacked, and some are
- * unpacked ahead, so memory does not depend on the size of the blob.
+ * The plain data of a blob, chunk by chunk. Every chunk is compared with its digest before it is unpacked, the whole with the
+ * digest of the blob before it ends. Memory does not depend on the size of the blob.
  *
  * @throws AppError naming the damaged bytes of the file
  */
 export async function* blobChunks(file: BlobFile, blob: Blob): AsyncGenerator<Uint8Array> {
   await using handle = await open(file.place, "r");
   const from = { handle, path: file.path };
-  const places = placesOf(file, blob);
-  const coming: Promise<Uint8Array>[] = [];
-  try {
-    for (let next = 0; next < places.length || coming.length > 0;) {
-      while (coming.length <= AHEAD && next < places.length) {
-        const chunk = plainChunk(from, places[next++] as ChunkPlace);
-        // Seen when it is its turn.
-        chunk.catch(() => {});
-        coming.push(chunk);
-      }
-      yield await (coming.shift() as Promise<Uint8Array>);
-    }
-  } finally {
-    // A reader that ends early leaves nobody to see how these end.
-    await Promise.allSettled(coming);
+  const whole = createHash("sha256");
+  const work = (place: ChunkPlace) => plainChunk(from, place);
+  for await (const chunk of ahead(placesOf(file, blob), { most: AT_ONCE, work })) {
+    whole.update(chunk);
+    yield chunk;
   }
+  const found = whole.digest("hex");
+  if (found === blob.sha256) return;
+  throw new AppError(
+    `Cannot use the bundle "${file.path}": content has sha256 ${found.slice(0, 16)}…; expected ${blob.sha256.slice(0, 16)}…`,
+    { hint: "make the bundle again" },
+  );
 }
 
 function placesOf(file: BlobFile, blob: Blob): ChunkPlace[] {
@@ -73,14 +73,18 @@ async function plainChunk(file: OpenFile, place: ChunkPlace): Promise<Uint8Array
   const stored = await readRange(file, { at: place.at, size: place.stored });
   const found = createHash("sha256").update(stored).digest("hex");
   if (found !== place.sha256) throw damaged(file.path, place);
-  const size = frameContentSize(stored);
-  if (size !== place.plain) {
-    throw new AppError(
-      `Cannot unpack bytes ${rangeText(place)} of the bundle "${file.path}": they would become ${size ?? "an unknown number of"} bytes; expected ${place.plain}`,
-      { hint: "make the bundle again" },
-    );
-  }
-  return await Bun.zstdDecompress(stored);
+  const fail = (what: string) =>
+    new AppError(`Cannot unpack bytes ${rangeText(place)} of the bundle "${file.path}": ${what}`, {
+      hint: "make the bundle again",
+    });
+  // What would become more than the index says ends there, whatever its frames say of themselves.
+  const plain = await unpack(stored, { maxOutputLength: place.plain, chunkSize: CHUNK_SIZE }).catch(
+    (error) => {
+      throw fail(messageOf(error));
+    },
+  );
+  if (plain.length === place.plain) return plain;
+  throw fail(`they become ${plain.length} bytes; expected ${place.plain}`);
 }
 
 /** Reads a range of a file. @throws AppError when the file ends before */

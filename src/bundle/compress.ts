@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
+import { AppError } from "../errors.ts";
+import { ahead } from "./ahead.ts";
 import { readRange } from "./chunks.ts";
 import { type Blob, CHUNK_SIZE } from "./index-format.ts";
 
@@ -29,32 +31,37 @@ export async function digestOfRange(range: Omit<PlainRange, "sha256">): Promise<
  *
  * @param to `at`: where in the file it goes; `origin`: where the payload begins
  * @returns its line in the index
+ * @throws AppError when the stretch has changed since its digest was made
  */
 export async function packBlob(
   range: PlainRange,
   to: { handle: FileHandle; at: number; origin: number; level: number },
 ): Promise<Blob> {
   await using handle = await open(range.file, "r");
-  const from = { handle, path: range.file };
-  const compress = async (piece: { at: number; size: number }) =>
-    await Bun.zstdCompress(await readRange(from, piece), { level: to.level });
-  const chunks: Blob["chunks"] = [];
+  const plain = createHash("sha256");
   const whole = createHash("sha256");
-  const pieces = piecesOf(range);
-  const coming = pieces.slice(0, AT_ONCE).map(compress);
+  const chunks: Blob["chunks"] = [];
   let at = to.at;
-  for (const [index] of pieces.entries()) {
-    const stored = await (coming.shift() as Promise<Buffer>);
-    const next = pieces[index + AT_ONCE];
-    if (next) coming.push(compress(next));
+  const work = async (piece: { at: number; size: number }) => {
+    const bytes = await readRange({ handle, path: range.file }, piece);
+    return { bytes, stored: await Bun.zstdCompress(bytes, { level: to.level }) };
+  };
+  for await (const { bytes, stored } of ahead(piecesOf(range), { most: AT_ONCE, work })) {
     await writeAll(to.handle, { bytes: stored, at });
+    plain.update(bytes);
     whole.update(stored);
     chunks.push([stored.length, createHash("sha256").update(stored).digest("hex")]);
     at += stored.length;
   }
+  const { sha256, size } = range;
+  if (plain.digest("hex") !== sha256) {
+    throw new AppError(`Cannot take "${range.file}" into a bundle: it changed while it was read`, {
+      hint: "run the command again when nobody writes there",
+    });
+  }
   return {
-    sha256: range.sha256,
-    size: range.size,
+    sha256,
+    size,
     offset: to.at - to.origin,
     stored: at - to.at,
     storedSha256: whole.digest("hex"),

@@ -1,21 +1,17 @@
-import { createHash, type KeyObject } from "node:crypto";
-import { copyFile, type FileHandle, open, rename, rm, truncate } from "node:fs/promises";
+import type { KeyObject } from "node:crypto";
+import { copyFile, type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "../errors.ts";
-import { syncDir, temporaryOf } from "../host/atomic.ts";
-import { type BundleFile, openBundleFile } from "./bundle-file.ts";
+import { syncDir } from "../host/atomic.ts";
+import type { BundleFile } from "./bundle-file.ts";
 import { readRange } from "./chunks.ts";
 import { packBlob, piecesOf, writeAll } from "./compress.ts";
-import {
-  type Blob,
-  CHUNK_SIZE,
-  INDEX_FORMAT,
-  type PackedIndex,
-  type RuntimeLinkEntry,
-} from "./index-format.ts";
+import { writeEnding } from "./ending.ts";
+import { type Blob, type BundleIndex, CHUNK_SIZE, INDEX_FORMAT, type PackedIndex } from "./index-format.ts";
+import { placeProgram } from "./program-part.ts";
+import { replaceFile } from "./replace-file.ts";
+import { signIndex } from "./signature.ts";
 import { readStack } from "./stack.ts";
-import { encodeTrailer } from "./trailer.ts";
-import { signIndex, type Signature } from "./trust.ts";
 import { verifyBundleFile } from "./verify.ts";
 
 /** What a bundle file is made from. */
@@ -45,41 +41,22 @@ export const DEFAULT_LEVEL = 9;
  */
 export async function createBundle(options: CreateOptions): Promise<{ size: number; plain: number }> {
   const { from, out } = options;
-  const temporary = temporaryOf(out);
-  try {
-    const program = await placeProgram(options.program, temporary);
-    await using handle = await open(temporary, "r+");
-    const origin = program?.size ?? 0;
-    const content =
+  const made = await replaceFile(out, async (temporary) => {
+    const program =
+      options.program === undefined ? undefined : await placeProgram(options.program, temporary);
+    await using handle = await open(temporary, program ? "r+" : "wx+", 0o600);
+    const target = { handle, origin: program?.size ?? 0 };
+    const { blobs, ...content } =
       "bundle" in from
-        ? await copyPayload(from.bundle, { handle, origin })
-        : await packStack(options, { handle, origin, ...from });
-    const { name, platform, entries, links, blobs } = content;
-    const index: PackedIndex = {
-      format: INDEX_FORMAT,
-      name,
-      platform,
-      requires: [],
-      chunkSize: CHUNK_SIZE,
-      ...(program && { program }),
-      entries,
-      ...(links.length > 0 && { links }),
-      blobs,
-    };
-    const bytes = Buffer.from(JSON.stringify(index));
-    const signatures = options.key ? [signIndex(bytes, options.key)] : [];
-    const last = blobs.at(-1);
-    const indexOffset = origin + (last ? last.offset + last.stored : 0);
-    const size = await writeEnd(handle, { index: bytes, signatures, payloadOffset: origin, indexOffset });
+        ? await copyPayload(from.bundle, target)
+        : await packStack(options, { ...target, ...from });
+    const size = await finish(options, { ...target, index: packedIndex({ content, program, blobs }) });
     await handle.chmod(program ? 0o755 : 0o644);
     await handle.sync();
-    await rename(temporary, out);
-    await syncDir(dirname(out));
     return { size, plain: blobs.reduce((sum, blob) => sum + blob.size, 0) };
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
+  await syncDir(dirname(out));
+  return made;
 }
 
 /** Where a payload is written. */
@@ -89,12 +66,13 @@ interface Target {
   origin: number;
 }
 
-type Payload = Pick<PackedIndex, "name" | "platform" | "entries" | "blobs"> & { links: RuntimeLinkEntry[] };
+/** What of an index is about the content. */
+type Content = Omit<BundleIndex, "format">;
 
 async function packStack(
   { level = DEFAULT_LEVEL, onBytes }: CreateOptions,
   { handle, origin, stack, leaveOut = [] }: Target & { stack: string; leaveOut?: readonly string[] },
-): Promise<Payload> {
+): Promise<Content & { blobs: Blob[] }> {
   const { ranges, ...content } = await readStack(stack, leaveOut);
   const total = ranges.reduce((sum, { size }) => sum + size, 0);
   const blobs: Blob[] = [];
@@ -111,14 +89,15 @@ async function packStack(
 }
 
 /** Nothing is compressed anew; what is damaged is not handed on. */
-async function copyPayload(bundle: BundleFile, { handle, origin }: Target): Promise<Payload> {
+async function copyPayload(
+  bundle: BundleFile,
+  { handle, origin }: Target,
+): Promise<Content & { blobs: Blob[] }> {
   const [damage] = await verifyBundleFile(bundle, { only: bundle.index.entries });
   if (damage) {
     throw new AppError(
       `Cannot take over "${bundle.path}": bytes ${damage.first}-${damage.last} are damaged`,
-      {
-        hint: "copy it again",
-      },
+      { hint: "copy it again" },
     );
   }
   const { payloadOffset, indexOffset } = bundle.trailer;
@@ -128,74 +107,60 @@ async function copyPayload(bundle: BundleFile, { handle, origin }: Target): Prom
     const bytes = await readRange(from, piece);
     await writeAll(handle, { bytes, at: piece.at - payloadOffset + origin });
   }
-  const { name, platform, entries, links = [], blobs } = bundle.index;
-  return { name, platform, entries, links, blobs };
+  const { name, platform, entries, links, blobs } = bundle.index;
+  return { name, platform, entries, ...(links && { links }), blobs };
 }
 
-/** Puts the program at the beginning of the file, without a payload that it may have. */
-async function placeProgram(source: string | undefined, target: string): Promise<PackedIndex["program"]> {
-  await rm(target, { force: true });
-  if (source === undefined) {
-    await (await open(target, "wx", 0o600)).close();
-    return undefined;
-  }
-  const old = await openBundleFile({ path: source });
-  await copyFile(source, target);
-  if (old) await truncate(target, old.trailer.payloadOffset);
-  await using handle = await open(target, "r");
-  const { size } = await handle.stat();
-  const whole = createHash("sha256");
-  const chunks: string[] = [];
-  for (const piece of piecesOf({ offset: 0, size })) {
-    const bytes = await readRange({ handle, path: source }, piece);
-    whole.update(bytes);
-    chunks.push(createHash("sha256").update(bytes).digest("hex"));
-  }
-  return { size, sha256: whole.digest("hex"), chunks };
-}
-
-/** Writes index, signatures and trailer. @returns bytes of the whole file */
-async function writeEnd(
-  handle: FileHandle,
-  end: { index: Buffer; signatures: readonly Signature[]; payloadOffset: number; indexOffset: number },
-): Promise<number> {
-  const { index, indexOffset, payloadOffset } = end;
-  const signed = Buffer.from(end.signatures.length > 0 ? JSON.stringify(end.signatures) : "");
-  const trailer = encodeTrailer({
+/** Its fields in the order in which they stand in the file: the bytes depend on it. */
+function packedIndex(parts: {
+  content: Content;
+  program: PackedIndex["program"];
+  blobs: Blob[];
+}): PackedIndex {
+  const { name, platform, entries, links } = parts.content;
+  return {
     format: INDEX_FORMAT,
-    payloadOffset,
-    indexOffset,
-    indexSize: index.length,
-    signaturesSize: signed.length,
-    indexSha256: createHash("sha256").update(index).digest("hex"),
+    name,
+    platform,
+    requires: [],
+    chunkSize: CHUNK_SIZE,
+    ...(parts.program && { program: parts.program }),
+    entries,
+    ...(links && { links }),
+    blobs: parts.blobs,
+  };
+}
+
+async function finish(
+  { key }: CreateOptions,
+  { handle, origin, index }: Target & { index: PackedIndex },
+): Promise<number> {
+  const indexBytes = Buffer.from(JSON.stringify(index));
+  const last = index.blobs.at(-1);
+  return await writeEnding(handle, {
+    indexBytes,
+    signatures: key ? [signIndex(indexBytes, key)] : [],
+    payloadOffset: origin,
+    indexOffset: origin + (last ? last.offset + last.stored : 0),
   });
-  const bytes = Buffer.concat([index, signed, trailer]);
-  await writeAll(handle, { bytes, at: indexOffset });
-  await handle.truncate(indexOffset + bytes.length);
-  return indexOffset + bytes.length;
 }
 
 /**
  * Signs a bundle file that exists. A signature by the same key is replaced; others stay.
  *
  * @returns the fingerprint of the key
+ * @throws AppError when it cannot be written; the file is as it was then
  */
 export async function signBundle(file: BundleFile, key: KeyObject): Promise<string> {
-  const signature = signIndex(file.indexBytes, key);
+  const { indexBytes, trailer, path } = file;
+  const signature = signIndex(indexBytes, key);
   const others = file.signatures.filter((one) => one.key !== signature.key);
-  const { payloadOffset, indexOffset } = file.trailer;
-  const temporary = temporaryOf(file.path);
-  try {
+  await replaceFile(path, async (temporary) => {
     await copyFile(file.place, temporary);
     await using handle = await open(temporary, "r+");
-    const index = file.indexBytes;
-    await writeEnd(handle, { index, signatures: [...others, signature], payloadOffset, indexOffset });
+    await writeEnding(handle, { ...trailer, indexBytes, signatures: [...others, signature] });
     await handle.sync();
-    await rename(temporary, file.path);
-    await syncDir(dirname(file.path));
-    return signature.key;
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
+  await syncDir(dirname(path));
+  return signature.key;
 }

@@ -1,10 +1,12 @@
-import { chmod, mkdir, open, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { temporaryOf } from "../host/atomic.ts";
+import { writeError } from "../host/atomic.ts";
 import { type BundleFile, blobContent } from "./bundle-file.ts";
 import type { Content } from "./content.ts";
 import { imageArchive } from "./image-archive.ts";
 import { type BundleEntry, type BundleIndex, INDEX_FORMAT } from "./index-format.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /**
  * Writes entries of a bundle file into a directory, laid out as a stack directory: images as docker archives. The names were judged
@@ -22,13 +24,15 @@ export async function extractEntries(
   for (const entry of options.entries) {
     const path = pathOf(entry);
     const target = join(options.to, path);
-    await mkdir(dirname(target), { recursive: true });
+    await mkdir(dirname(target), { recursive: true }).catch((error) => {
+      throw writeError(target, error);
+    });
     const content =
       entry.kind === "image"
         ? imageArchive(entry, (digest) => blobContent(file, digest))
         : blobContent(file, entry.sha256);
-    const { size, sha256 } = await writeContent(content, { target, onBytes: options.onBytes });
-    await chmod(target, modeOf(entry));
+    const mode = modeOf(entry);
+    const { size, sha256 } = await writeContent(content, { target, mode, onBytes: options.onBytes });
     const { layers: _, ...rest } = entry as BundleEntry & { layers?: string[] };
     written.push({ ...rest, path, size, sha256 } as BundleEntry);
   }
@@ -60,24 +64,19 @@ function modeOf(entry: BundleEntry): number {
 
 async function writeContent(
   content: Content,
-  { target, onBytes }: { target: string; onBytes: ((bytes: number) => void) | undefined },
+  { target, mode, onBytes }: { target: string; mode: number; onBytes: ((bytes: number) => void) | undefined },
 ): Promise<{ size: number; sha256: string }> {
-  const temporary = temporaryOf(target);
-  const hasher = new Bun.CryptoHasher("sha256");
-  let size = 0;
-  try {
-    await rm(temporary, { force: true });
+  return await replaceFile(target, async (temporary) => {
+    const hash = createHash("sha256");
+    let size = 0;
     await using file = await open(temporary, "wx", 0o600);
     for await (const piece of content.stream()) {
       await file.writeFile(piece);
-      hasher.update(piece);
+      hash.update(piece);
       size += piece.length;
       onBytes?.(piece.length);
     }
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  return { size, sha256: hasher.digest("hex") };
+    await file.chmod(mode);
+    return { size, sha256: hash.digest("hex") };
+  });
 }

@@ -5,6 +5,9 @@ import type { Content } from "./content.ts";
 import type { ImageEntry } from "./index-format.ts";
 import { listTar, TAR_END, tarHeader, tarPadding, type TarMember } from "./tar.ts";
 
+/** Bytes; one image has some hundred of them. */
+const LARGEST_MANIFEST = 2 ** 20;
+
 /**
  * An image in the form that `docker load` reads, made while it is read: nothing is written anywhere.
  *
@@ -74,11 +77,28 @@ export async function readArchive(file: OpenFile): Promise<ArchiveParts> {
       : resolve(posix.join(posix.dirname(member.name), member.link), depth + 1);
   };
   const place = resolve("manifest.json");
-  const manifest = JSON.parse((await readRange(file, { at: place.offset, size: place.size })).toString()) as {
-    Config: string;
-    Layers: string[];
-  }[];
-  const [image] = manifest;
-  if (!image || manifest.length !== 1) throw fail(`it holds ${manifest.length} images; expected one`);
+  if (place.size > LARGEST_MANIFEST) throw fail(`its manifest.json has ${place.size} bytes`);
+  const text = (await readRange(file, { at: place.offset, size: place.size })).toString();
+  const images = imagesOf(text);
+  if (!images) throw fail("its manifest.json is no list of images");
+  const [image] = images;
+  if (!image || images.length !== 1) throw fail(`it holds ${images.length} images; expected one`);
   return { config: resolve(image.Config), layers: image.Layers.map((name) => resolve(name)) };
+}
+
+/** What a manifest says of an image. */
+interface ManifestImage {
+  Config: string;
+  Layers: string[];
+}
+
+function imagesOf(text: string): ManifestImage[] | undefined {
+  const isText = (value: unknown) => typeof value === "string";
+  try {
+    const images = JSON.parse(text) as ManifestImage[];
+    const good = images.every(({ Config, Layers }) => isText(Config) && Layers.every(isText));
+    return good ? images : undefined;
+  } catch {
+    return undefined;
+  }
 }

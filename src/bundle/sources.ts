@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { AppError, codeOf, type Finding } from "../errors.ts";
+import { AppError, codeOf, type Finding, messageOf } from "../errors.ts";
 import { sha256File } from "../host/hash.ts";
 import type { BundleSource } from "./bundle.ts";
 import { blobContent, type BundleFile, checkTrust, openBundleFile, type Trust } from "./bundle-file.ts";
@@ -18,31 +18,32 @@ const COPY_AGAIN = "copy the bundle again; the copy or its medium is damaged";
 /**
  * A bundle file as a source.
  *
+ * @param file `isSelf`: the program before the payload is the one that runs, and is checked with the entries
  * @returns undefined when there is no such file, or it is a program without a bundle
  * @throws AppError when it is damaged, or nobody trusted has signed it
  */
 export async function fileSource(
-  file: { path: string; place?: string },
+  file: { path: string; place?: string; isSelf?: boolean },
   trust: Trust,
 ): Promise<BundleSource | undefined> {
   const found = await stat(file.place ?? file.path).catch((error) => {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
-    throw error;
+    throw new AppError(`Cannot open the bundle "${file.path}": ${messageOf(error)}`);
   });
   if (!found?.isFile()) return undefined;
   const opened = await openBundleFile(file);
   if (!opened) return undefined;
   checkTrust(opened, trust);
-  return sourceOf(opened);
+  return sourceOf(opened, { program: file.isSelf === true });
 }
 
 /** The bundle behind this program; undefined from source, and for a program without one. */
 export async function ownSource(trust: Trust): Promise<BundleSource | undefined> {
   if (!Bun.isStandaloneExecutable) return undefined;
-  return await fileSource({ path: process.execPath, place: SELF }, trust);
+  return await fileSource({ path: process.execPath, place: SELF, isSelf: true }, trust);
 }
 
-function sourceOf(file: BundleFile): BundleSource {
+function sourceOf(file: BundleFile, part: { program: boolean }): BundleSource {
   return {
     index: file.index,
     path: file.path,
@@ -52,14 +53,14 @@ function sourceOf(file: BundleFile): BundleSource {
         ? imageArchive(entry, (digest) => blobContent(file, digest))
         : blobContent(file, entry.sha256),
     async check(entries, onBytes) {
-      const damage = await verifyBundleFile(file, { only: entries, ...(onBytes && { onBytes }) });
+      const damage = await verifyBundleFile(file, { ...part, only: entries, ...(onBytes && { onBytes }) });
       return damage.map(({ first, last, parts }) => ({
         code: "BundleDamaged",
         message: `Bundle "${file.path}" is damaged in bytes ${first}-${last}, which are part of ${parts.join(", ")}`,
         hint: COPY_AGAIN,
       }));
     },
-    bytesToCheck: (entries) => bytesToVerify(file, entries),
+    bytesToCheck: (entries) => bytesToVerify(file, { ...part, only: entries }),
   };
 }
 

@@ -3,16 +3,13 @@ import { join } from "node:path";
 import { AppError } from "../errors.ts";
 import { digestOfRange, type PlainRange } from "./compress.ts";
 import { type ArchiveParts, readArchive } from "./image-archive.ts";
-import type { BundleEntry, BundleIndex, ImageEntry, RuntimeLinkEntry } from "./index-format.ts";
+import type { BundleEntry, BundleIndex, ImageEntry } from "./index-format.ts";
 import { parseIndex } from "./index-rules.ts";
 
 /** A stack directory, read for a bundle file. */
-export interface StackContent {
-  name: string;
-  platform: string;
+export interface StackContent extends Omit<BundleIndex, "format"> {
   /** As they stand in a bundle file: without paths, images as layers. */
   entries: BundleEntry[];
-  links: RuntimeLinkEntry[];
   /** Every piece of content once, in the order of the entries. */
   ranges: PlainRange[];
 }
@@ -53,8 +50,8 @@ export async function readStack(dir: string, leaveOut: readonly string[]): Promi
     for (const range of content) ranges.set(range.sha256, ranges.get(range.sha256) ?? range);
     entries.push(entry.kind === "image" ? packedImage(entry, content) : (entry as BundleEntry));
   }
-  const { name, platform, links = [] } = index;
-  return { name, platform, entries, links, ranges: [...ranges.values()] };
+  const { name, platform, links } = index;
+  return { name, platform, entries, ...(links && { links }), ranges: [...ranges.values()] };
 }
 
 async function fileRange(entry: { name: string; sha256: string }, file: string): Promise<PlainRange> {

@@ -3,6 +3,9 @@ import { type OpenFile, readRange } from "./chunks.ts";
 
 const BLOCK = 512;
 
+/** Bytes of a member that extends the header of the next one: names and numbers. */
+const LARGEST_EXTENSION = 2 ** 20;
+
 /** A file in a tar archive. */
 export interface TarMember {
   name: string;
@@ -57,22 +60,25 @@ export const TAR_END = new Uint8Array(2 * BLOCK);
 export async function listTar(file: OpenFile): Promise<TarMember[]> {
   const { size: end } = await file.handle.stat();
   const members: TarMember[] = [];
-  let longName: string | undefined;
+  // What members before it say of the next one, because it does not fit into its header.
+  let said: { name?: string; size?: number; link?: string } = {};
   for (let at = 0; at + BLOCK <= end;) {
     const header = await readRange(file, { at, size: BLOCK });
     if (header.every((byte) => byte === 0)) break;
-    const size = numberIn(header.subarray(124, 136));
-    const offset = at + BLOCK;
-    if (!isHeader(header) || offset + size > end) throw notTar(file.path, at);
     const type = String.fromCharCode(header[156] ?? 0);
-    if (type === "L") longName = text(await readRange(file, { at: offset, size }));
-    else if (type === "x") longName = paxPath(await readRange(file, { at: offset, size })) ?? longName;
-    else {
-      const name = (longName ?? nameIn(header)).replace(/^\.\//, "");
+    const size = ("xL".includes(type) ? undefined : said.size) ?? numberIn(header.subarray(124, 136));
+    const offset = at + BLOCK;
+    if (!isHeader(header) || !(offset + size <= end)) throw notTar(file.path, at);
+    if (type === "L" || type === "x") {
+      if (size > LARGEST_EXTENSION) throw notTar(file.path, at);
+      const bytes = await readRange(file, { at: offset, size });
+      said = type === "L" ? { ...said, name: text(bytes) } : { ...said, ...paxOf(bytes) };
+    } else {
+      const name = (said.name ?? nameIn(header)).replace(/^\.\//, "");
       if (type === "0" || type === "\0") members.push({ name, offset, size });
       if (type === "1" || type === "2")
-        members.push({ name, offset, size: 0, link: text(header.subarray(157, 257)) });
-      longName = undefined;
+        members.push({ name, offset, size: 0, link: said.link ?? text(header.subarray(157, 257)) });
+      said = {};
     }
     at = offset + size + tarPadding(size).length;
   }
@@ -102,8 +108,10 @@ function isHeader(header: Buffer): boolean {
   return sum === Number.parseInt(text(header.subarray(148, 156)).trim(), 8);
 }
 
-function paxPath(bytes: Buffer): string | undefined {
-  return /^\d+ path=(.*)$/m.exec(bytes.toString())?.[1];
+function paxOf(bytes: Buffer): { name?: string; size?: number; link?: string } {
+  const record = (key: string) => new RegExp(`^\\d+ ${key}=(.*)$`, "m").exec(bytes.toString())?.[1];
+  const [name, size, link] = [record("path"), record("size"), record("linkpath")];
+  return { ...(name && { name }), ...(size && { size: Number(size) }), ...(link && { link }) };
 }
 
 function notTar(path: string, at: number): AppError {

@@ -4,23 +4,10 @@ import {
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
-  sign,
-  verify,
 } from "node:crypto";
-import { AppError, messageOf } from "../errors.ts";
+import { AppError } from "../errors.ts";
 
 declare const BUILD_TRUSTED_KEYS: readonly string[] | undefined;
-
-/** Said before the index, so that a signature of ours never stands for anything else. */
-const CONTEXT = Buffer.from("nodelet bundle index\n");
-
-/** A signature over an index. */
-export interface Signature {
-  /** Fingerprint of the key. */
-  key: string;
-  /** ed25519, base64. */
-  signature: string;
-}
 
 /** A key that may vouch for a bundle. */
 export interface TrustedKey {
@@ -87,49 +74,6 @@ export function keyLine(key: KeyObject): string {
 export function fingerprintOf(key: KeyObject): string {
   const digest = createHash("sha256").update(rawKey(key)).digest("hex").slice(0, 32);
   return digest.replace(/(.{4})(?=.)/g, "$1-");
-}
-
-/** Signs an index. */
-export function signIndex(index: Uint8Array, privateKey: KeyObject): Signature {
-  const signature = sign(null, Buffer.concat([CONTEXT, index]), privateKey).toString("base64");
-  return { key: fingerprintOf(createPublicKey(privateKey)), signature };
-}
-
-/** The first of the trusted keys that signed the index, or undefined. */
-export function signerOf(
-  index: Uint8Array,
-  about: { signatures: readonly Signature[]; trusted: readonly TrustedKey[] },
-): TrustedKey | undefined {
-  const text = Buffer.concat([CONTEXT, index]);
-  return about.trusted.find(({ fingerprint, key }) =>
-    about.signatures.some(
-      (one) => one.key === fingerprint && isGood(text, { key, signature: one.signature }),
-    ),
-  );
-}
-
-function isGood(text: Buffer, { key, signature }: { key: KeyObject; signature: string }): boolean {
-  try {
-    return verify(null, text, key, Buffer.from(signature, "base64"));
-  } catch {
-    return false;
-  }
-}
-
-/** Reads the signatures of a bundle file. @throws AppError when they are no list of signatures */
-export function parseSignatures(text: string, from: string): Signature[] {
-  try {
-    const found = text === "" ? [] : (JSON.parse(text) as Signature[]);
-    if (found.every(({ key, signature }) => typeof key === "string" && typeof signature === "string"))
-      return found;
-  } catch (error) {
-    throw new AppError(`Cannot read the signatures of the bundle "${from}": ${messageOf(error)}`, {
-      hint: "copy it again",
-    });
-  }
-  throw new AppError(`Cannot read the signatures of the bundle "${from}": they are no list of signatures`, {
-    hint: "copy it again",
-  });
 }
 
 function rawKey(key: KeyObject): Buffer {

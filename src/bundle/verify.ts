@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
+import { ahead } from "./ahead.ts";
 import type { BundleFile } from "./bundle-file.ts";
-import { type OpenFile, readRange } from "./chunks.ts";
-import { type BundleEntry, CHUNK_SIZE } from "./index-format.ts";
+import { readRange } from "./chunks.ts";
+import { piecesOf } from "./compress.ts";
+import type { BundleEntry } from "./index-format.ts";
 import { digestsOf } from "./index-rules.ts";
 
 /** A damaged stretch of a bundle file. */
@@ -11,7 +13,7 @@ export interface Damage {
   first: number;
   last: number;
   /** What it is part of: names of entries, or `program`. */
-  parts: string[];
+  parts: readonly string[];
 }
 
 /** A stretch of the file with the digest that it must have. */
@@ -19,62 +21,64 @@ interface Stretch {
   at: number;
   size: number;
   sha256: string;
-  parts: string[];
+  parts: readonly string[];
 }
 
-/** How a file is verified. */
+/** What of a file is verified. */
 export interface VerifyOptions {
-  /** Only what these entries are made of, without the program before the payload. All, when absent. */
+  /** Only what these entries are made of. All, when absent. */
   only?: readonly BundleEntry[];
-  /** Told of every stretch that was read, in bytes. */
-  onBytes?: (bytes: number) => void;
+  /** The program before the payload too. @default when all entries are */
+  program?: boolean;
 }
+
+/** The stretch that is compared, and one being read: the disk works while digests are made. */
+const AT_ONCE = 2;
+
+/** Of content that belongs to no entry that this program knows. */
+const UNKNOWN = ["content of an unknown kind"];
 
 /**
  * Reads a bundle file from its beginning to its end and compares every stretch with its digest. Reading goes on after damage, so that all of
  * it is known.
  *
+ * @param options `onBytes`: told of every stretch that was read, in bytes
  * @returns the damaged stretches; neighbours with the same parts are one
  */
-export async function verifyBundleFile(file: BundleFile, options: VerifyOptions = {}): Promise<Damage[]> {
+export async function verifyBundleFile(
+  file: BundleFile,
+  options: VerifyOptions & { onBytes?: (bytes: number) => void } = {},
+): Promise<Damage[]> {
   await using handle = await open(file.place, "r");
-  const from = { handle, path: file.path };
-  const stretches = stretchesOf(file, options.only);
   const damage: Damage[] = [];
-  // One read ahead: the disk works while digests are made.
-  let coming: Promise<Buffer | undefined> = read(from, stretches[0]);
-  for (const [index, stretch] of stretches.entries()) {
-    const bytes = await coming;
-    coming = read(from, stretches[index + 1]);
+  const work = async (stretch: Stretch) => {
+    // What cannot be read is damaged too.
+    const bytes = await readRange({ handle, path: file.path }, stretch).catch(() => undefined);
+    return { stretch, bytes };
+  };
+  for await (const { stretch, bytes } of ahead(stretchesOf(file, options), { most: AT_ONCE, work })) {
     if (!bytes || createHash("sha256").update(bytes).digest("hex") !== stretch.sha256) add(damage, stretch);
     options.onBytes?.(stretch.size);
   }
-  await coming;
   return damage;
 }
 
 /** Bytes that {@linkcode verifyBundleFile} reads. */
-export function bytesToVerify(file: BundleFile, only?: readonly BundleEntry[]): number {
-  return stretchesOf(file, only).reduce((sum, { size }) => sum + size, 0);
+export function bytesToVerify(file: BundleFile, options: VerifyOptions = {}): number {
+  return stretchesOf(file, options).reduce((sum, { size }) => sum + size, 0);
 }
 
-async function read(from: OpenFile, stretch: Stretch | undefined): Promise<Buffer | undefined> {
-  // What cannot be read is damaged too.
-  return stretch && (await readRange(from, stretch).catch(() => undefined));
-}
-
-function stretchesOf({ index, trailer }: BundleFile, only?: readonly BundleEntry[]): Stretch[] {
-  const users = new Map<string, string[]>();
-  for (const entry of only ?? index.entries)
-    for (const digest of digestsOf(entry)) users.set(digest, [...(users.get(digest) ?? []), entry.name]);
-  const program = only ? [] : programStretches(index.program);
+function stretchesOf(file: BundleFile, { only, program = !only }: VerifyOptions): Stretch[] {
+  const { index, trailer } = file;
+  const users = usersOf(only ?? index.entries);
   const blobs = index.blobs.filter(({ sha256 }) => !only || users.has(sha256));
   return [
-    ...program,
+    ...(program ? programStretches(index.program) : []),
     ...blobs.flatMap((blob) => {
+      const parts = users.get(blob.sha256) ?? UNKNOWN;
       let at = trailer.payloadOffset + blob.offset;
       return blob.chunks.map(([size, sha256]) => {
-        const stretch = { at, size, sha256, parts: users.get(blob.sha256) ?? ["nothing"] };
+        const stretch = { at, size, sha256, parts };
         at += size;
         return stretch;
       });
@@ -82,11 +86,27 @@ function stretchesOf({ index, trailer }: BundleFile, only?: readonly BundleEntry
   ];
 }
 
+/** Names of the entries that are made of each blob. */
+function usersOf(entries: readonly BundleEntry[]): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const entry of entries) {
+    for (const digest of new Set(digestsOf(entry))) {
+      const names = users.get(digest);
+      if (names) names.push(entry.name);
+      else users.set(digest, [entry.name]);
+    }
+  }
+  return users;
+}
+
 function programStretches(program: BundleFile["index"]["program"]): Stretch[] {
-  return (program?.chunks ?? []).map((sha256, index) => {
-    const at = index * CHUNK_SIZE;
-    return { at, size: Math.min(CHUNK_SIZE, (program?.size ?? 0) - at), sha256, parts: ["program"] };
-  });
+  if (!program) return [];
+  const pieces = piecesOf({ offset: 0, size: program.size });
+  return pieces.map((piece, index) => ({
+    ...piece,
+    sha256: program.chunks[index] ?? "",
+    parts: ["program"],
+  }));
 }
 
 function add(damage: Damage[], { at, size, parts }: Stretch): void {

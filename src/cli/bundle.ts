@@ -1,8 +1,11 @@
 import { type BundleFile, openBundleFile } from "../bundle/bundle-file.ts";
 import { type BundleEntry, CHUNK_SIZE } from "../bundle/index-format.ts";
-import { builtInKeys, readPublicKey, signerOf, type TrustedKey } from "../bundle/trust.ts";
-import { bytesToVerify, verifyBundleFile } from "../bundle/verify.ts";
+import { digestsOf } from "../bundle/index-rules.ts";
+import { signerOf } from "../bundle/signature.ts";
+import { builtInKeys, readPublicKey, type TrustedKey } from "../bundle/trust.ts";
+import { bytesToVerify, type Damage, verifyBundleFile } from "../bundle/verify.ts";
 import { AppError, ExitCode } from "../errors.ts";
+import { pretty } from "../host/run.ts";
 import { sizeText } from "../size-text.ts";
 import { type Io, type OutputFormat, showResult } from "./io.ts";
 import { meter } from "./meter.ts";
@@ -57,16 +60,13 @@ export async function inspect(io: Io, { options }: { options: BundleOptions }): 
     payloadSize: trailer.indexOffset - trailer.payloadOffset,
     plainSize: index.blobs.reduce((sum, blob) => sum + blob.size, 0),
     indexSha256: trailer.indexSha256,
-    ...(await trustOf(file, options)),
+    ...(await signersOf(file, options)),
     entries: index.entries.map((entry) => ({ ...entry, stored: storedOf(file, entry) })),
     links: index.links ?? [],
   };
-  const signed = result.signedBy
-    ? `signed by ${result.signedBy}`
-    : `${result.signatures.length} signatures, none of a trusted key`;
   const kinds = Map.groupBy(index.entries, ({ kind }) => kind);
   const lines = [
-    `${index.name} for ${index.platform}, format ${trailer.format}, ${signed}`,
+    `${index.name} for ${index.platform}, format ${trailer.format}, ${signedText(result)}`,
     `${sizeText(size)}: program ${sizeText(trailer.payloadOffset)}, payload ${sizeText(result.payloadSize)} (${sizeText(result.plainSize)} unpacked)`,
     `index sha256 ${trailer.indexSha256}`,
     [...kinds].map(([kind, list]) => `${list.length} ${kind}`).join(", "),
@@ -75,15 +75,29 @@ export async function inspect(io: Io, { options }: { options: BundleOptions }): 
   return ExitCode.ok;
 }
 
-async function trustOf(file: BundleFile, { trustedKey }: BundleOptions) {
+/** Who has signed a bundle, and who of them is trusted. */
+interface Signers {
+  /** Fingerprints, as the signatures claim. */
+  signatures: string[];
+  signedBy: string | null;
+}
+
+async function signersOf(file: BundleFile, { trustedKey }: BundleOptions): Promise<Signers> {
   const trusted = [...builtInKeys(), ...(trustedKey ? [await keyOf(trustedKey)] : [])];
   const { signatures } = file;
   const signer = signerOf(file.indexBytes, { signatures, trusted });
   return { signatures: signatures.map(({ key }) => key), signedBy: signer?.fingerprint ?? null };
 }
 
+function signedText({ signatures, signedBy }: Signers): string {
+  if (signedBy !== null) return `signed by ${signedBy}`;
+  return signatures.length === 0
+    ? "not signed"
+    : `not signed by a trusted key, but by ${signatures.join(", ")}`;
+}
+
 function storedOf({ index }: BundleFile, entry: BundleEntry): number {
-  const digests = entry.kind === "image" ? [entry.imageId.slice(7), ...(entry.layers ?? [])] : [entry.sha256];
+  const digests = digestsOf(entry);
   const blobs = index.blobs.filter(({ sha256 }) => digests.includes(sha256));
   return blobs.reduce((sum, { stored }) => sum + stored, 0);
 }
@@ -107,38 +121,50 @@ export async function listImages(io: Io, { options }: { options: BundleOptions }
   return ExitCode.ok;
 }
 
-/** `nodelet bundle verify`: reads all of it. @throws AppError naming every damaged stretch */
+/** `nodelet bundle verify`: reads all of it. @returns 1 when it is damaged, or nobody trusted has signed it */
 export async function verify(
   io: Io,
   { options }: { options: BundleOptions & { insecureBundle?: boolean } },
 ): Promise<number> {
   const file = await openGiven(options);
+  const signers = await signersOf(file, options);
   const begun = performance.now();
   const total = bytesToVerify(file);
   const shown = meter(io, { what: "verify the bundle", total });
-  const damage = await verifyBundleFile(file, { onBytes: shown.add });
+  const found = await verifyBundleFile(file, { onBytes: shown.add });
   shown.end();
   const ms = Math.round(performance.now() - begun);
-  const trust = await trustOf(file, options);
-  const good = damage.length === 0 && (trust.signedBy !== null || options.insecureBundle === true);
-  const result = { path: file.path, name: file.index.name, bytes: total, ms, good, ...trust, damage };
-  const stretches = damage.map(
-    ({ first, last, parts }) =>
-      `bytes ${first}-${last} are damaged: ${parts.join(", ")} (copy ${rangeCommand(first, last)} again)`,
-  );
-  const signed = trust.signedBy ? `signed by ${trust.signedBy}` : "not signed by a trusted key";
-  const verdict = damage.length === 0 ? `all ${sizeText(total)} are as they were made` : stretches.join("\n");
+  const trusted = signers.signedBy !== null || options.insecureBundle === true;
+  const damage = found.map((one) => ({ ...one, repair: repairOf(one, file.path) }));
+  const good = damage.length === 0 && trusted;
   const speed = `${duration(ms)}, ${sizeText((total / Math.max(ms, 1)) * 1000)}/s`;
-  showResult(io, {
-    format: options.output,
-    result,
-    table: `${file.index.name}: ${signed}; ${verdict} (${speed})\n`,
-  });
+  const lines = [
+    `${file.index.name}: ${damage.length === 0 ? `all ${sizeText(total)} are as they were made` : "damaged"} (${speed})`,
+    ...damage.map(
+      ({ first, last, parts, repair }) =>
+        `bytes ${first}-${last} are damaged: ${parts.join(", ")}; copy them again from a good one:\n  ${repair}`,
+    ),
+    trusted
+      ? signedText(signers)
+      : `${signedText(signers)}: name the maker's key with --trusted-key FILE, or be content with --insecure-bundle`,
+  ];
+  const result = { path: file.path, name: file.index.name, bytes: total, ms, good, ...signers, damage };
+  showResult(io, { format: options.output, result, table: `${lines.join("\n")}\n` });
   return good ? ExitCode.ok : ExitCode.failed;
 }
 
-/** What copies a stretch alone, with dd, in whole chunks. */
-function rangeCommand(first: number, last: number): string {
+/** What copies a stretch alone, in whole blocks, as every dd can. */
+function repairOf({ first, last }: Damage, path: string): string {
   const skip = Math.floor(first / CHUNK_SIZE);
-  return `dd bs=${CHUNK_SIZE} skip=${skip} seek=${skip} count=${Math.floor(last / CHUNK_SIZE) - skip + 1} conv=notrunc`;
+  const count = Math.floor(last / CHUNK_SIZE) - skip + 1;
+  return pretty([
+    "dd",
+    "if=GOOD",
+    `of=${path}`,
+    `bs=${CHUNK_SIZE}`,
+    `skip=${skip}`,
+    `seek=${skip}`,
+    `count=${count}`,
+    "conv=notrunc",
+  ]);
 }

@@ -18,22 +18,26 @@ export interface Meter {
  *
  * @param what for example `verify the bundle`
  * @param total bytes in all
+ * @param now milliseconds of a clock that never goes back
  */
-export function meter(io: Io, { what, total }: { what: string; total: number }): Meter {
-  const begun = performance.now();
+export function meter(
+  io: Io,
+  { what, total, now = () => performance.now() }: { what: string; total: number; now?: () => number },
+): Meter {
+  const begun = now();
   let done = 0;
   let shown = begun;
   return {
     add(bytes) {
       done += bytes;
-      const now = performance.now();
-      if (now - shown < (io.terminal ? DRAW_MS : LINE_MS)) return;
-      shown = now;
-      const text = `… ${what}: ${progressText({ done, total, ms: now - begun })}`;
+      const at = now();
+      if (at - shown < (io.terminal ? DRAW_MS : LINE_MS)) return;
+      shown = at;
+      const text = `… ${what}: ${progressText({ done, total, ms: at - begun })}`;
       io.err(io.terminal ? `\r\x1b[K${text}` : `${text}\n`);
     },
     end() {
-      const ms = performance.now() - begun;
+      const ms = now() - begun;
       if (io.terminal) io.err("\r\x1b[K");
       if (ms >= LINE_MS) io.err(`${what}: ${sizeText(done)} in ${duration(ms)}\n`);
     },

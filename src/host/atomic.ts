@@ -65,7 +65,8 @@ export async function syncDir(path: string): Promise<void> {
   }
 }
 
-function writeError(path: string, error: unknown): AppError {
+/** What is told when a file cannot be written: why, and the way out where it is known. */
+export function writeError(path: string, error: unknown): AppError {
   const hints: Record<string, string> = {
     ENOSPC: "free space on that file system and run the command again",
     EROFS: "remount the file system writable",
