@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { config, lines, type Overrides, type PlanOverrides, preflight } from "./fakes.ts";
+import type { BundleEntry } from "../../../src/bundle/index-format.ts";
+import { bundle, config, entries, lines, type Overrides, type PlanOverrides, preflight } from "./fakes.ts";
 
 type Case = [name: string, host: Overrides, line: string, plan?: PlanOverrides];
 
@@ -132,6 +133,35 @@ describe("runPreflight() on disks", () => {
     ],
   ])("takes %s", async (_name, host, plan) => {
     expect(await preflight(host, plan)).toMatchObject({ errors: [], warnings: [], unseen: [] });
+  });
+
+  test("counts the bundle's own engine, where it will keep its files and its data", async () => {
+    const runtime = {
+      ...entries()[0],
+      kind: "runtime",
+      name: "bin/dockerd",
+      size: 100 * 2 ** 20,
+      mode: 0o755,
+    };
+    const all = [...entries(), runtime as BundleEntry];
+    const host: Overrides = {
+      units: [{ name: "docker.service", load: "not-found" }],
+      engine: "none",
+      activeUnits: ["chronyd.service"],
+      free: { "/": GIB },
+      total: 4 * GIB,
+    };
+    const plan = {
+      node: { runtime: "bundled" as const },
+      bundle: bundle({ entries: all, damage: () => [] }),
+    };
+    const { errors } = await preflight(host, plan);
+    expect(errors.map(({ message }) => message)).toEqual([
+      "The file system of /var/opt/pf9/docker has 1.0 GiB free; expected 1.4 GiB: 820 MiB for images in /var/opt/pf9/docker, 120 MiB for the container runtime in /opt/pf9, 512 MiB for etcd's data in /var/opt/pf9/etcd/data",
+    ]);
+    // Beside a Docker of the host it is not installed.
+    const beside = await preflight({ free: { "/": GIB }, total: 4 * GIB }, { bundle: plan.bundle });
+    expect(beside.errors).toEqual([]);
   });
 
   test("only warns of a full disk on a node that runs", async () => {
