@@ -145,9 +145,8 @@ describe("runPreflight() on disks", () => {
     };
     const all = [...entries(), runtime as BundleEntry];
     const host: Overrides = {
-      units: [{ name: "docker.service", load: "not-found" }],
+      units: [{ name: "docker.service", load: "not-found", active: false, mainPid: 0 }],
       engine: "none",
-      activeUnits: ["chronyd.service"],
       free: { "/": GIB },
       total: 4 * GIB,
     };
