@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isMissing } from "../host/host.ts";
 import { cgroupFact, leftCgroups } from "../host/footprint/cgroups.ts";
 import type { Facts } from "../host/footprint/footprint.ts";
-import type { Machine } from "../host/machine.ts";
+import { type Machine, placeOf } from "../host/machine.ts";
 
 /**
  * Removes the cgroups that the kubelet and the engine leave when they end: those of pods are the kubelet's to remove, and
@@ -16,7 +16,7 @@ export async function removeCgroups(machine: Machine, before: Facts): Promise<vo
   // With the cgroup driver of systemd it is a unit, and systemd would make it again.
   if (left().some((path) => path.endsWith("/kubepods.slice")))
     await machine.run(["systemctl", "stop", "kubepods.slice"], { check: false });
-  for (const path of left()) await removeTree(path);
+  for (const path of left()) await removeTree(placeOf(machine, path));
 }
 
 async function removeTree(path: string): Promise<void> {
