@@ -1,10 +1,8 @@
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import type { Config } from "./config/config.ts";
 import { firstSubnet, nthAddress } from "./config/net.ts";
-import { DOCKER_SOCKET } from "./docker/api.ts";
 import { ConfigError } from "./errors.ts";
-import { paths } from "./paths.ts";
 
 /** What the configuration leaves to be found out, settled. */
 export interface NodeFacts {
@@ -43,7 +41,7 @@ export interface HostNames {
   addresses: readonly HostAddress[];
   /** The interface of the default route, or undefined without one. */
   defaultInterface: string | undefined;
-  /** The host has Docker, or something that answers in its place. */
+  /** The host has Docker: its unit, or its program. */
   hasDocker: boolean;
 }
 
@@ -62,11 +60,16 @@ const UNIT_DIRS = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"].map(
   (dir) => `${dir}/systemd/system`,
 );
 
+/** Where a host has programs of its own. */
+const HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** A masked unit is a link to nowhere, and still somebody's decision. */
 function hasDocker(): boolean {
-  const own = existsSync(paths.engineUnit);
   const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  return UNIT_DIRS.some((dir) => isThere(`${dir}/docker.service`)) || (!own && isThere(DOCKER_SOCKET));
+  return (
+    UNIT_DIRS.some((dir) => isThere(`${dir}/docker.service`)) ||
+    Bun.which("dockerd", { PATH: HOST_PATH }) !== null
+  );
 }
 
 function defaultInterface(): string | undefined {

@@ -45,7 +45,7 @@ export async function init(
   if (options.root === "/") await refuseHost(io, { session, dryRun: options.dryRun === true });
   if (session.bundleProblem) throw session.bundleProblem;
   if (!options.dryRun) await rememberHost(session);
-  if (!options.dryRun && !session.recorded) io.err(nodeText(session));
+  if (options.root === "/" && !options.dryRun && !session.recorded) io.err(nodeText(session));
   await prepare(session, options);
   if (options.root === "/" && !options.dryRun)
     await changeHeld(placeOf(session.machine, paths.held), { remove: session.phases });

@@ -15,7 +15,8 @@ async function setUp() {
   await top.write("/root/keep", "me");
   await writeBundle(bundle);
   const inside = (...args: string[]) => nodelet([...args, "--root", root]);
-  const init = (...args: string[]) => inside("init", "--bundle", bundle, ...NODE_FLAGS, ...args);
+  const init = (...args: string[]) =>
+    inside("init", "--bundle", bundle, "--insecure-bundle", ...NODE_FLAGS, ...args);
   return { top, root, bundle, inside, init, [Symbol.asyncDispose]: () => top[Symbol.asyncDispose]() };
 }
 
@@ -24,7 +25,7 @@ describe("on a host that is no node", () => {
     await using t = await setUp();
     expect(await t.inside("init", ...NODE_FLAGS)).toEqual({
       stdout: "",
-      stderr: `error: Cannot open the bundle: none was given and this host has none installed; expected a directory made by the stack assembly\n  name it with --bundle DIR\n`,
+      stderr: `error: Cannot open the bundle: none was given, this program carries none, and this host has none installed\n  name it with --bundle FILE\n`,
       code: 1,
     });
     expect(Object.keys(await snapshot(t.root))).toEqual(["keep"]);

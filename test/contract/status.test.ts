@@ -11,7 +11,16 @@ async function renderedNode() {
   const [root, bundle] = [join(top.path, "root"), join(top.path, "bundle")];
   await writeBundle(bundle);
   const inside = (...args: string[]) => nodelet([...args, "--root", root]);
-  const { code } = await inside("init", "--bundle", bundle, "--node-ip", "10.0.0.5", "--node-name", "n1");
+  const { code } = await inside(
+    "init",
+    "--bundle",
+    bundle,
+    "--insecure-bundle",
+    "--node-ip",
+    "10.0.0.5",
+    "--node-name",
+    "n1",
+  );
   expect(code).toBe(0);
   return { top, inside, [Symbol.asyncDispose]: () => top[Symbol.asyncDispose]() };
 }
@@ -53,7 +62,7 @@ describe("status --watch", () => {
     expect(new TextDecoder().decode((await reader.read()).value)).toBe(NOT_A_NODE);
     await writeBundle(top.place("/bundle"));
     await nodelet([
-      ...["init", "--root", top.path, "--bundle", top.place("/bundle")],
+      ...["init", "--root", top.path, "--bundle", top.place("/bundle"), "--insecure-bundle"],
       ...["--node-ip", "10.0.0.5", "--node-name", "n1"],
     ]);
     await watched.exited;

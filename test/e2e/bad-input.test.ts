@@ -48,7 +48,7 @@ describe("init on a host that cannot be a node", () => {
           stderr: preflightText([
             "DockerMissing",
             "Docker is not installed: there is no unit docker.service and nothing answers on its socket; expected Docker 19.03 or later as docker.service",
-            "install it: apt-get install docker.io (Debian, Ubuntu)",
+            "install it (Debian, Ubuntu: apt-get install docker.io), or use a bundle that brings a container runtime",
           ]),
         }),
     ),
