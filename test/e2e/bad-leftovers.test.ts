@@ -112,16 +112,15 @@ describe("init with a bundle that is not good", () => {
   step("refuses to go on without one", async (node) => {
     const hint = "    name it with --bundle FILE\n  nodelet explain CODE tells more\n";
     const head = "error: Cannot go on: 1 preflight check failed\n  [Bundle] ";
-    const expected = "expected a directory made by the stack assembly";
     await expectRefusal(node, {
       script: "nodelet init",
       exitCode: 3,
-      stderr: `${head}Cannot open the bundle: none was given and this host has none installed; ${expected}\n${hint}`,
+      stderr: `${head}Cannot open the bundle: none was given, this program carries none, and this host has none installed\n${hint}`,
     });
     await expectRefusal(node, {
       script: "nodelet init --bundle /nowhere",
       exitCode: 3,
-      stderr: `${head}Cannot open the bundle: "/nowhere" has no index.json; ${expected}\n${hint}`,
+      stderr: `${head}Cannot open the bundle: there is no "/nowhere"\n${hint}`,
     });
   });
 
