@@ -8,6 +8,7 @@ export type Raw = Readonly<Record<string, unknown>>;
 /** Kinds of entries that this program knows. */
 const KINDS: readonly unknown[] = ["binary", "cni", "image", "runtime", "licence", "manifest"];
 
+// Written in this order, so a payload that is taken over gives the same bytes as its stack.
 const FIELDS = [
   "kind",
   "name",
@@ -18,9 +19,9 @@ const FIELDS = [
   "mode",
   "reference",
   "imageId",
-  "layers",
   "source",
   "platform",
+  "layers",
 ];
 
 const DIGEST = /^[0-9a-f]{64}$/;

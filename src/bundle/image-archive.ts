@@ -3,7 +3,7 @@ import { AppError } from "../errors.ts";
 import { type OpenFile, readRange } from "./chunks.ts";
 import type { Content } from "./content.ts";
 import type { ImageEntry } from "./index-format.ts";
-import { listTar, TAR_END, tarHeader, tarPadding, type TarMember } from "./tar.ts";
+import { listTar, memberSize, TAR_END, tarHeader, tarPadding, type TarMember } from "./tar.ts";
 
 /** Bytes; one image has some hundred of them. */
 const LARGEST_MANIFEST = 2 ** 20;
@@ -31,7 +31,7 @@ export function imageArchive(image: ImageEntry, blob: (digest: string) => Conten
   );
   const all = [{ name: "manifest.json", content: bytesContent(manifest) }, ...members];
   return {
-    size: all.reduce((sum, { content }) => sum + content.size, 0),
+    size: all.reduce((sum, { content }) => sum + memberSize(content.size), TAR_END.length),
     async *stream() {
       for (const { name, content } of all) {
         yield tarHeader(name, content.size);

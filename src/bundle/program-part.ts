@@ -31,8 +31,9 @@ async function checkExecutable(path: string): Promise<void> {
   await using handle = await open(path, "r").catch((error) => {
     throw fail(messageOf(error));
   });
-  const { size } = await handle.stat();
-  const header = await readRange({ handle, path }, { at: 0, size: Math.min(size, ELF_HEADER_SIZE) });
+  const found = await handle.stat();
+  if (!found.isFile()) throw fail("it is no file");
+  const header = await readRange({ handle, path }, { at: 0, size: Math.min(found.size, ELF_HEADER_SIZE) });
   if (programEnd(header) === undefined) throw fail("it is no executable for 64-bit Linux");
 }
 

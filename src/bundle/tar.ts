@@ -49,6 +49,11 @@ export function tarPadding(size: number): Uint8Array {
   return new Uint8Array((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
+/** Bytes of a member with this much content: header, content and padding. */
+export function memberSize(size: number): number {
+  return BLOCK + size + tarPadding(size).length;
+}
+
 /** The end of an archive. */
 export const TAR_END = new Uint8Array(2 * BLOCK);
 
@@ -80,7 +85,7 @@ export async function listTar(file: OpenFile): Promise<TarMember[]> {
         members.push({ name, offset, size: 0, link: said.link ?? text(header.subarray(157, 257)) });
       said = {};
     }
-    at = offset + size + tarPadding(size).length;
+    at += memberSize(size);
   }
   return members;
 }
