@@ -1,122 +1,127 @@
 import { describe, expect, test } from "bun:test";
-import { rm } from "node:fs/promises";
-import { type Bundle, checkBundle, EMPTY_BUNDLE, openBundle } from "../../../src/bundle/bundle.ts";
-import type { BundleIndex } from "../../../src/bundle/index-format.ts";
+import { type Bundle, bundleOf, checkBundle, EMPTY_BUNDLE, openBundle } from "../../../src/bundle/bundle.ts";
 import { recordingHost } from "../../../src/host/real.ts";
-import { fakeIndex, imageEntry, writeBundle } from "../../fake/bundle.ts";
+import { fakeIndex, imageEntry } from "../../fake/bundle.ts";
 import { fakeMachine } from "../../fake/machine.ts";
-import { tmpRoot } from "../../fake/root.ts";
+import { bundleWorld, bytesIn, keyPair, refusal } from "./world.ts";
 
-/** A bundle on the disk, and a host to open it on. */
-async function setUp(index: BundleIndex = fakeIndex()) {
-  const root = await tmpRoot();
-  const dir = root.place("/srv/stack");
-  await writeBundle(dir, index);
-  const host = recordingHost(fakeMachine(root.path), []);
-  return { root, dir, host, [Symbol.asyncDispose]: () => root[Symbol.asyncDispose]() };
+const TRUST = { trusted: [], insecure: true };
+
+/** A stack, and a host to open bundles on. */
+async function setUp() {
+  const t = await bundleWorld();
+  const machine = fakeMachine(t.root.place("/host"));
+  const host = recordingHost(machine, []);
+  const open = (path: string | undefined, trust = TRUST) => openBundle(host, { path, trust });
+  return { ...t, open, [Symbol.asyncDispose]: () => t[Symbol.asyncDispose]() };
 }
 
-const check = (bundle: Bundle) => checkBundle(bundle, { platform: "linux/amd64", use: () => true });
-
 describe("openBundle()", () => {
-  test("finds images, programs, files and the version", async () => {
+  test("finds images, programs, the runtime and the version, of a directory and of a file", async () => {
     await using t = await setUp();
-    const bundle = await openBundle(t.host, t.dir);
-    expect(bundle.kubernetesVersion).toBe("v1.20.2");
-    expect(bundle.image("etcd")).toEqual(imageEntry("etcd") as never);
-    expect(bundle.binaries.map(({ name }) => name)).toEqual(["kubelet", "kubectl", "bridge"]);
-    expect(bundle.fileOf(bundle.image("etcd"))).toBe(`${t.dir}/images/etcd.tar`);
-    expect(bundle.findImage("coredns")).toBeUndefined();
-    expect(() => bundle.image("coredns")).toThrow(
-      'Cannot find the image "coredns" in the bundle "test-1.20.2"',
+    const file = await t.create();
+    for (const path of [t.stack.dir, file.path]) {
+      const bundle = await t.open(path);
+      expect(bundle.source?.path).toBe(path);
+      expect(bundle.kubernetesVersion).toBe("v1.20.2");
+      expect(bundle.image("etcd").reference).toBe("nodelet.local/etcd:v1");
+      expect(bundle.images.length).toBe(6);
+      expect(bundle.binaries.map(({ name }) => name)).toEqual(["kubelet", "kubectl", "bridge"]);
+      expect(bundle.runtime.map(({ name }) => name)).toEqual(["bin/dockerd", "lib/libx.so.1"]);
+      expect(bundle.findImage("coredns")).toBeUndefined();
+      expect(() => bundle.image("coredns")).toThrow(
+        'Cannot find the image "coredns" in the bundle "test-1.20.2"',
+      );
+      const [kubelet] = bundle.binaries;
+      const content = kubelet && (await bytesIn(bundle.content(kubelet)));
+      expect(content?.equals(t.stack.files.get("kubelet") ?? Buffer.alloc(0))).toBe(true);
+    }
+  });
+
+  test("takes the file that is installed, behind the program too", async () => {
+    await using t = await setUp();
+    await t.root.write("/host/opt/pf9/nodelet/x", "");
+    await t.create({ name: "host/opt/pf9/nodelet/nodeletd", program: await t.program() });
+    expect((await t.open(undefined)).source?.path).toBe("/opt/pf9/nodelet/nodeletd");
+    // What was named once may be on a medium that is gone.
+    expect((await t.open("/nowhere")).source?.path).toBe("/opt/pf9/nodelet/nodeletd");
+  });
+
+  test("else takes the index that is installed, whose content is not at hand", async () => {
+    await using t = await setUp();
+    await t.root.write("/host/opt/pf9/nodelet/index.json", JSON.stringify(fakeIndex()));
+    for (const path of [undefined, "/nowhere"]) {
+      const bundle = await t.open(path);
+      expect([bundle.images.length, bundle.source]).toEqual([6, undefined]);
+      expect(await refusal(() => bundle.content(bundle.image("etcd")))).toBe(
+        'Cannot read "etcd": the bundle "test-1.20.2" is not at hand; name it with --bundle FILE',
+      );
+    }
+  });
+
+  test.each([
+    ["none", undefined, "none was given, this program carries none, and this host has none installed"],
+    ["one that is gone", "/nowhere", 'there is no "/nowhere"'],
+  ])("refuses to work without any: %s", async (_, path, what) => {
+    await using t = await setUp();
+    expect(await refusal(() => t.open(path))).toBe(
+      `Cannot open the bundle: ${what}; name it with --bundle FILE`,
     );
   });
 
-  test("without a directory takes the index that is installed, whose files are not at hand", async () => {
+  test("what is named and is no bundle is told, also where one is installed", async () => {
     await using t = await setUp();
-    await t.root.write("/opt/pf9/nodelet/index.json", JSON.stringify(fakeIndex()));
-    const bundle = await openBundle(t.host, undefined);
-    expect(bundle.images.length).toBe(6);
-    expect(() => bundle.fileOf(bundle.image("etcd"))).toThrow(
-      'Cannot read "images/etcd.tar": the bundle "test-1.20.2" is not at hand',
-    );
-  });
-
-  test("a directory that is gone since leaves the installed index", async () => {
-    await using t = await setUp();
-    await t.root.write("/opt/pf9/nodelet/index.json", JSON.stringify(fakeIndex()));
-    expect((await openBundle(t.host, "/nowhere")).dir).toBeUndefined();
-  });
-
-  test("refuses to work without any", async () => {
-    await using t = await setUp();
-    await expect(openBundle(t.host, undefined)).rejects.toThrow(
-      "Cannot open the bundle: none was given and this host has none installed; expected a directory made by the stack assembly",
-    );
-    await expect(openBundle(t.host, "/nowhere")).rejects.toThrow(
-      'Cannot open the bundle: "/nowhere" has no index.json',
+    await t.root.write("/host/opt/pf9/nodelet/index.json", JSON.stringify(fakeIndex()));
+    const program = await t.program();
+    for (const path of [program, "/dev/null"]) {
+      expect(await refusal(() => t.open(path), path)).toBe(
+        'Cannot open the bundle "FILE": it is neither a bundle file nor a stack directory; name another one with --bundle FILE',
+      );
+    }
+    expect(await refusal(() => t.open(t.root.path), t.root.path)).toStartWith(
+      'Cannot open the bundle: "FILE" has no index.json; expected a stack directory',
     );
   });
 
   test("names the index that it cannot read", async () => {
     await using t = await setUp();
-    await t.root.write("/srv/stack/index.json", "{");
-    await expect(openBundle(t.host, t.dir)).rejects.toThrow(
-      `Cannot read the bundle index "${t.dir}/index.json": `,
+    await t.root.write("/stack/index.json", "{");
+    expect(await refusal(() => t.open(t.stack.dir), t.stack.dir)).toStartWith(
+      'Cannot read the bundle index "FILE/index.json": it is not JSON',
     );
   });
 
-  test("a host that is no node has an empty one", () => {
-    expect([EMPTY_BUNDLE.images, EMPTY_BUNDLE.binaries, EMPTY_BUNDLE.kubernetesVersion]).toEqual([
-      [],
-      [],
-      "",
-    ]);
+  test("takes what is installed only when a trusted key has signed it", async () => {
+    await using t = await setUp();
+    await t.root.write("/host/opt/pf9/nodelet/x", "");
+    const { privateKey: key, trusted } = keyPair();
+    await t.create({ name: "host/opt/pf9/nodelet/nodeletd", program: await t.program(), key });
+    expect((await t.open(undefined, { trusted: [trusted] as never, insecure: false })).images.length).toBe(6);
+    expect(await refusal(() => t.open(undefined, { trusted: [], insecure: false }))).toStartWith(
+      'Cannot trust the bundle "/opt/pf9/nodelet/nodeletd": it is signed by ',
+    );
   });
 });
 
+test("a host that is no node has an empty bundle", () => {
+  expect([EMPTY_BUNDLE.images, EMPTY_BUNDLE.binaries, EMPTY_BUNDLE.kubernetesVersion]).toEqual([[], [], ""]);
+});
+
 describe("checkBundle()", () => {
-  test("finds nothing wrong with a good one", async () => {
-    await using t = await setUp();
-    expect(await check(await openBundle(t.host, t.dir))).toEqual([]);
+  const check = (bundle: Bundle, platform = "linux/amd64") =>
+    checkBundle(bundle, { platform }).map(({ code, message, hint }) => `${code}: ${message}; ${hint}`);
+
+  test("finds nothing wrong with a good one", () => {
+    expect(check(bundleOf(fakeIndex(), undefined))).toEqual([]);
   });
 
-  test("tells everything that is wrong at once", async () => {
-    await using t = await setUp();
-    await rm(`${t.dir}/images/etcd.tar`);
-    await t.root.write("/srv/stack/binary/kubelet", "cut");
-    const same = (await t.root.read("/srv/stack/binary/kubectl"))?.replace("the", "xxx") ?? "";
-    await t.root.write("/srv/stack/binary/kubectl", same);
-    const bundle = await openBundle(t.host, t.dir);
-    const found = await checkBundle(bundle, { platform: "linux/arm64", use: () => true });
-    expect(found.map(({ code, message }) => `${code}: ${message.replaceAll(t.dir, "DIR")}`)).toEqual([
-      'BundlePlatform: Bundle "test-1.20.2" is for linux/amd64; this host is linux/arm64',
-      'BundleFileMissing: Bundle file "DIR/images/etcd.tar" is missing',
-      'BundleFileSize: Bundle file "DIR/binary/kubelet" has 3 bytes; expected 20',
-      expect.stringMatching(
-        /^BundleFileDigest: Bundle file "DIR\/binary\/kubectl" has sha256 [0-9a-f]{16}…; expected [0-9a-f]{16}…$/,
-      ),
-    ]);
-    expect(found.every(({ hint }) => hint)).toBe(true);
-  });
-
-  test("names what is not in it", async () => {
-    const whole = fakeIndex();
+  test("tells everything that is wrong at once", () => {
+    const whole = fakeIndex([imageEntry("coredns")]);
     const entries = whole.entries.filter(({ name }) => name !== "pause" && name !== "kubelet");
-    await using t = await setUp({ ...whole, entries });
-    expect(
-      (await check(await openBundle(t.host, t.dir))).map(({ code, message }) => `${code}: ${message}`),
-    ).toEqual([
-      'BundleIncomplete: Bundle "test-1.20.2" has no image "pause"',
-      'BundleIncomplete: Bundle "test-1.20.2" has no program "kubelet"',
+    expect(check(bundleOf({ ...whole, entries }, undefined), "linux/arm64")).toEqual([
+      'BundlePlatform: Bundle "test-1.20.2" is for linux/amd64; this host is linux/arm64; use the bundle made for this platform',
+      'BundleIncomplete: Bundle "test-1.20.2" has no image "pause"; make the bundle again',
+      'BundleIncomplete: Bundle "test-1.20.2" has no program "kubelet"; make the bundle again',
     ]);
-  });
-
-  test("does not look at files that this host will not use", async () => {
-    await using t = await setUp();
-    await rm(`${t.dir}/images`, { recursive: true });
-    const bundle = await openBundle(t.host, t.dir);
-    const use = ({ kind }: { kind: string }) => kind !== "image";
-    expect(await checkBundle(bundle, { platform: "linux/amd64", use })).toEqual([]);
   });
 });
