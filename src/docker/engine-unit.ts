@@ -14,9 +14,15 @@ export function engineUnit({ runtime }: Pick<NodeFacts, "runtime">): string {
 const NOWHERE = "http://127.0.0.1:9";
 
 /**
+ * Looks for the address of a name only in /etc/hosts. dockerd asks for that of every registry, to see whether it is one of
+ * this host, before it goes through a proxy. @see resolv.conf(5): `attempts` is how often a query is sent
+ */
+const NO_QUERIES = "GODEBUG=netdns=cgo RES_OPTIONS=attempts:0";
+
+/**
  * The text of `pf9-docker.service`: dockerd, which keeps a containerd of its own. Containers go on when it ends. Every
  * registry that is not named in the configuration is behind a proxy that does not exist, so an image that is missing is
- * known to be missing at once, without a packet leaving the host.
+ * known to be missing at once, without a packet leaving the host, a question to a name server included.
  */
 export function renderEngineUnit({ imageRegistries }: Pick<Config, "imageRegistries">): string {
   return `[Unit]
@@ -30,7 +36,7 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 Environment=PATH=${paths.binDir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-Environment=HTTP_PROXY=${NOWHERE} HTTPS_PROXY=${NOWHERE} NO_PROXY=${["localhost", "127.0.0.0/8", ...imageRegistries].join(",")}
+Environment=HTTP_PROXY=${NOWHERE} HTTPS_PROXY=${NOWHERE} NO_PROXY=${["localhost", "127.0.0.0/8", ...imageRegistries].join(",")}${imageRegistries.length === 0 ? `\nEnvironment=${NO_QUERIES}` : ""}
 ExecStart=${paths.binDir}/dockerd
 ExecReload=/bin/kill -s HUP $MAINPID
 Restart=always
