@@ -7,6 +7,9 @@ import { type LabHost, startHost } from "../../scripts/lab/host.ts";
 import { waitFor } from "../../scripts/lib/wait.ts";
 
 const top = join(import.meta.dir, "../..");
+/** For shell scripts: a bare host that has become a node has its tools among the programs of the node. */
+export const TOOLS = "PATH=$PATH:/opt/pf9/bin";
+
 const KUBECONFIGS = "/etc/pf9/kube.d/kubeconfigs";
 /** Long enough for anything that a host does at once; what takes longer says so. */
 const SETUP_DEADLINE_MS = 240_000;
@@ -85,7 +88,7 @@ function nodeOn(host: LabHost, bare: boolean): TestNode {
       return host.exec([...argv, "--request-timeout=20s", ...args], options);
     },
     async sh(script, options) {
-      const done = await host.exec(["bash", "-c", `set -o pipefail; ${script}`], options);
+      const done = await host.exec(["bash", "-c", `set -o pipefail; ${TOOLS}; ${script}`], options);
       if (done.exitCode === 0) return done.stdout.trimEnd();
       throw new Error(`"${script}" ended with code ${done.exitCode}: ${done.stdout}${done.stderr}`);
     },

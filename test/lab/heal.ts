@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
-import { type TestNode, waitUntil } from "./harness.ts";
+import { type TestNode, TOOLS, waitUntil } from "./harness.ts";
+import { engineOf } from "./power.ts";
 
 const DOCUMENT = "/var/opt/pf9/kube_status";
 const EVENTS = "/var/opt/pf9/nodelet/events.json";
@@ -41,6 +42,7 @@ export interface Healing {
  * fault; one that was not told of anything is asked for a look once the node has been well by itself for two seconds.
  */
 const SCRIPT = `
+${TOOLS}
 now() { echo $((\${EPOCHREALTIME/./} / 1000)); }
 field() { grep -oP "\\"$1\\": \\"?\\K[^\\",]*" ${DOCUMENT}; }
 ready='{.status.conditions[?(@.type=="Ready")].status}'
@@ -129,11 +131,12 @@ async function changesSince(node: TestNode, lines: number): Promise<string[]> {
 
 async function describeNode(node: TestNode): Promise<string> {
   const parts = [
+    TOOLS,
     `cat ${DOCUMENT}`,
     "nodelet phases status",
     `tail -n 40 ${LOG}`,
     "docker ps -a --format '{{.Names}} {{.Status}}' | head -40",
-    "systemctl status pf9-nodeletd pf9-kubelet docker --no-pager -n 5",
+    `systemctl status pf9-nodeletd pf9-kubelet ${engineOf(node)} --no-pager -n 5`,
   ];
   const { stdout } = await node.host.exec(["bash", "-c", parts.map((part) => `${part} 2>&1`).join("; ")]);
   return stdout;

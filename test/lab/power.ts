@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { expectHealthy } from "./faults.ts";
-import type { TestNode } from "./harness.ts";
+import { type TestNode, TOOLS } from "./harness.ts";
 
 /** Where the daemon tells how the node is. */
 export const DOCUMENT = "/var/opt/pf9/kube_status";
@@ -18,8 +18,8 @@ export interface Comeback {
 
 /**
  * Runs in the host. `$1` the name of the Node, `$2` seconds since the epoch: what was said before does not count, `$3` the
- * deadline in seconds, `$4` whether the Node is watched. A Ready of before a power cut stands in the API until somebody
- * says otherwise, so only a heartbeat of now counts.
+ * deadline in seconds, `$4` whether the Node is watched, `$5` the unit of the engine. A Ready of before a power cut stands in
+ * the API until somebody says otherwise, so only a heartbeat of now counts.
  */
 const SCRIPT = `
 now() { echo $((\${EPOCHREALTIME/./} / 1000)); }
@@ -43,7 +43,7 @@ until [ "$ready" ] && is_well "$@"; do
   sleep 0.1
 done
 healthy=$(now)
-active=$(systemctl show docker -p ActiveEnterTimestampMonotonic --value)
+active=$(systemctl show "$5" -p ActiveEnterTimestampMonotonic --value)
 read -r uptime rest </proc/uptime
 engine=$(($(now) - 10#\${uptime/./} * 10 + active / 1000))
 echo "$engine $ready $healthy"`;
@@ -58,7 +58,8 @@ export async function comesBack(
   node: TestNode,
   fault: { what: string; since: number; watchNode?: boolean },
 ): Promise<Comeback> {
-  const args = [node.name, Math.floor(fault.since / 1000), DEADLINE_S, fault.watchNode ? "1" : ""];
+  const since = Math.floor(fault.since / 1000);
+  const args = [node.name, since, DEADLINE_S, fault.watchNode ? "1" : "", engineOf(node)];
   const done = await node.host.exec(["bash", "-c", SCRIPT, "bash", ...args.map(String)], {
     timeoutMs: (DEADLINE_S + 60) * 1000,
   });
@@ -73,14 +74,18 @@ export async function comesBack(
   return { healthyMs, readyMs };
 }
 
+/** The unit of a node's container engine. */
+export const engineOf = ({ bare }: TestNode): string => (bare ? "pf9-docker" : "docker");
+
 /** All that a node says of itself, for the message of a failed test. */
 export async function describeNode(node: TestNode): Promise<string> {
   const parts = [
+    TOOLS,
     `cat ${DOCUMENT}`,
     "nodelet phases status",
     "tail -n 60 /var/log/pf9/kube/kube.log",
     "docker ps -a --format '{{.Names}} {{.Status}}' | head -40",
-    `systemctl status ${UNIT} pf9-kubelet docker --no-pager -n 10`,
+    `systemctl status ${UNIT} pf9-kubelet ${engineOf(node)} --no-pager -n 10`,
   ];
   const { stdout } = await node.host.exec(["bash", "-c", parts.map((part) => `${part} 2>&1`).join("; ")]);
   return stdout;
