@@ -88,6 +88,13 @@ export async function refusal(work: () => unknown, path = "\0"): Promise<string>
   return "nothing was refused";
 }
 
+/** What an index is refused with, without the words that are always there. */
+export async function indexRefusal(parse: () => unknown): Promise<string> {
+  const message = await refusal(parse);
+  const always = /^Cannot read the bundle index "[^"]*": (.*); make the bundle again$/s.exec(message);
+  return always?.[1] ?? message;
+}
+
 /**
  * Writes another index into a bundle file, as a maker of evil bundles would: with all digests around it right.
  *
