@@ -74,6 +74,10 @@ async function refuseHost(io: Io, { session, dryRun }: { session: Session; dryRu
 /** What the host is like now, for reset to compare with. Looked at before the first change, and never again. */
 async function rememberHost({ ctx, machine, journal }: Session): Promise<void> {
   const { config, node } = ctx;
+  if (journal.exists) return;
+  const { findTraces } = await import("./reset-lost.ts");
+  // A node that has lost its journal is not what it was before init.
+  if ((await findTraces(machine)).records.length > 0) return;
   const { keepFootprint } = await import("../host/footprint/keep.ts");
   const { systemFootprintProbe } = await import("../host/footprint/system.ts");
   const dirs = [config.etcdDataDir, ...(node.runtime === "bundled" ? [config.dockerDataDir] : [])];

@@ -54,7 +54,10 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const { output } = options;
   if (options.dryRun) return showPlan(await workOf(io, { options, machine, journal }));
   using _lock = await operatorLock(options, "nodelet reset");
-  if (options.verify) return await verify(io, { machine, journal, output });
+  if (options.verify) {
+    if (!journal.exists) await removeLock(machine);
+    return await verify(io, { machine, journal, output });
+  }
   const work = await workOf(io, { options, machine, journal });
   if (work.records.length > 0) {
     confirm(io, options);
@@ -90,6 +93,9 @@ async function resetNode(work: Work): Promise<number> {
   const { report, kept } = await undo(work, dir);
   if (report.failures.length > 0) return failed(work, { ...report, kept });
   const found = await compareHost(machine, journal);
+  // A journal that was begun anew on a node, after its first one was lost, tells only the rest.
+  const left = found ? undefined : await findTraces(machine);
+  if (left && left.records.length > 0) return await resetLost({ ...work, ...left, lost: true });
   endMemory(journal, found);
   await removeLock(machine);
   const ms = Math.round(performance.now() - begun);

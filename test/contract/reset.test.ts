@@ -29,7 +29,8 @@ async function setUp() {
     return Object.keys(now).filter((name) => now[name] !== before[name]);
   };
   const dispose = () => top[Symbol.asyncDispose]();
-  return { top, root, inside, write, remove, reset, left, [Symbol.asyncDispose]: dispose };
+  const init = () => inside("init", ...flags);
+  return { top, root, inside, init, write, remove, reset, left, [Symbol.asyncDispose]: dispose };
 }
 
 describe("reset compares the host with what it was before init", () => {
@@ -136,6 +137,20 @@ describe("reset without its journal", () => {
     ]);
     expect(left).toContain(`${kept}/certs/ca.key`);
     expect((await t.reset()).stdout).toBe("Nothing to undo: this host is not a node.\n");
+  });
+});
+
+describe("reset of a node that lost its journal and began another", () => {
+  test("takes the node not for the host before init: all of it goes", async () => {
+    await using t = await setUp();
+    await t.remove(STATE);
+    await t.remove(COPY);
+    expect((await t.init()).code).toBe(0);
+    const { stdout, stderr, code } = await t.reset("-o", "json");
+    expect({ stderr, code }).toEqual({ stderr: "", code: 1 });
+    expect(JSON.parse(stdout).removed).toContain("file /etc/systemd/system/pf9-kubelet.service");
+    const left = (await t.left()).map((name) => name.slice("root".length));
+    expect(left.filter((name) => /pf9|nodelet/.test(name) && !name.includes("-kept-"))).toEqual([]);
   });
 });
 

@@ -5,7 +5,7 @@ import { diff, snapshot } from "../lab/snapshot.ts";
 
 const UNDONE = {
   exitCode: 0,
-  stdout: expect.stringMatching(/^Undid \d+ changes in .+; this host is no node any more\.\n$/),
+  stdout: expect.stringMatching(/^Undid \d+ changes in .+; host equals its state before init\.\n$/),
   stderr: "",
 };
 
