@@ -1,12 +1,12 @@
 // `nodelet reset` puts back what it found, whatever happened before.
 import { describe, expect } from "bun:test";
-import { initNode, story, type TestNode } from "../lab/harness.ts";
+import { BUNDLE, initNode, story, type TestNode } from "../lab/harness.ts";
 import { diff, snapshot } from "../lab/snapshot.ts";
 
 const NOTHING = { exitCode: 0, stdout: "Nothing to undo: this host is not a node.\n", stderr: "" };
 const UNDONE = {
   exitCode: 0,
-  stdout: expect.stringMatching(/^Undid \d+ changes in .+; this host is no node any more\.\n$/),
+  stdout: expect.stringMatching(/^Undid \d+ changes in .+; host equals its state before init\.\n$/),
   stderr: "",
 };
 
@@ -14,7 +14,7 @@ const reset = (node: TestNode) => node.nodelet(["reset", "--yes"]);
 
 /** Makes the host a node until a phase begins, and pulls the program's plug there. */
 async function halfInit(node: TestNode, phase: string): Promise<void> {
-  const running = await node.spawnNodelet(["init", "--bundle", "/srv/stack", "--verbose"]);
+  const running = await node.spawnNodelet(["init", "--bundle", BUNDLE, "--verbose"]);
   for await (const { text } of running.lines) {
     if (!text.includes(`phase ${phase} start: begin`)) continue;
     await running.kill();
