@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { systemClock } from "../ctx.ts";
+import { OWN_ENGINE } from "../docker/engine-unit.ts";
 import { findOrphans } from "../docker/orphans.ts";
 import { type DockerSettings, dockerNeed, parseDockerSettings } from "../docker/settings.ts";
 import { AppError, codeOf } from "../errors.ts";
@@ -12,14 +13,13 @@ import { realHost } from "../host/real.ts";
 import { paths } from "../paths.ts";
 import { until } from "../runner/wait.ts";
 
-/** The engine that nodelet brought, with all its data below /var/opt/pf9. */
-const OWN_ENGINE = "pf9-docker.service";
 const HOST_ENGINE = "docker.service";
 const DOCKER_BEFORE = `${paths.stateDir}/docker-before-reset.json`;
 
-/** The unit of the engine that the node uses. */
-export function engineUnit(journal: Pick<Journal, "has">): string {
-  return journal.has("unit", OWN_ENGINE) ? OWN_ENGINE : HOST_ENGINE;
+/** The unit of the engine that the node uses: the one that nodelet brought, where that is to be undone. */
+export function engineUnit(records: readonly JournalRecord[]): string {
+  const own = records.some(({ kind, key }) => kind === "unit" && key === OWN_ENGINE);
+  return own ? OWN_ENGINE : HOST_ENGINE;
 }
 
 /** What is to be undone; images are left out where the engine goes with all its data, and each of them with it. */

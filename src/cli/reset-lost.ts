@@ -8,11 +8,10 @@ import { POD_LABEL } from "../host/kinds/claims.ts";
 import { SPEC_LABEL } from "../host/kinds/container.ts";
 import { PIN_LABEL } from "../host/kinds/image.ts";
 import type { KindName } from "../host/kinds/index.ts";
-import { readSysctl } from "../host/kinds/sysctl.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
-import { kubeletSysctls, networkSysctls } from "../preflight/needs.ts";
 import { ownMounts } from "./reset-mounts.ts";
+import { SETTINGS_FILES, unknownOf } from "./reset-unknown.ts";
 import { readConfig } from "./session.ts";
 
 /** What is surely nodelet's on a host whose journal was lost, and what nobody can know any more. */
@@ -24,8 +23,12 @@ export interface Traces {
 }
 
 const CONFLIST = `${paths.cniConfDir}/00-pf9-bridge.conflist`;
-const SETTINGS = ["/etc/sysctl.d/99-pf9-kubelet.conf", "/etc/sysctl.d/99-pf9-network.conf"];
-const BOOT_FILES = [...SETTINGS, "/etc/modules-load.d/pf9-nodelet.conf", "/etc/tmpfiles.d/pf9-nodelet.conf"];
+const BOOT_FILES = [
+  ...SETTINGS_FILES,
+  "/etc/modules-load.d/pf9-nodelet.conf",
+  "/etc/tmpfiles.d/pf9-nodelet.conf",
+];
+/** The engine first: it must still run when its containers are removed, so it is undone after the others. */
 const UNITS = [basename(paths.engineUnit), basename(paths.kubeletUnit), DAEMON_UNIT];
 /** Nothing but nodelet makes these; where none is, there was no node. */
 const PROOFS = [...UNITS.map(unitFile), ...BOOT_FILES, CONFLIST, dirname(paths.program)];
@@ -37,25 +40,27 @@ export async function findTraces(machine: Machine): Promise<Traces> {
   if (!PROOFS.some(is) && !engine?.containers) return { records: [], unknown: [] };
   const index = await readIndex(machine);
   const live = machine.root === "/";
-  const { etcdDataDir } = await readConfig(machine, {}).catch(() => ({
-    etcdDataDir: "/var/opt/pf9/etcd/data",
-  }));
+  const config = await readConfig(machine, {}).catch(() => undefined);
   const indexed = index?.entries.flatMap((entry) => (entry.kind === "image" ? [entry.reference] : [])) ?? [];
   const images = [...new Set([...indexed, ...(engine?.images ?? [])])];
+  const unit = (name: string) =>
+    is(unitFile(name)) ? [record("file", unitFile(name)), ...(live ? [record("unit", name)] : [])] : [];
   const files = [paths.kubeEnv, paths.initFlags, ...BOOT_FILES, CONFLIST].filter(is);
   const records = [
     ...emptyDirs(is),
     ...files.map((key) => record("file", key)),
-    ...trees(machine, etcdDataDir),
+    ...trees(machine, [
+      ...(config ? [config.etcdDataDir] : []),
+      ...(config && is(paths.engineUnit) ? [config.dockerDataDir] : []),
+    ]),
     ...(await programs(machine, index)),
     ...(live ? [record("interface", "cni0"), ...["KUBE-", "CNI-"].map((key) => record("chains", key))] : []),
+    ...(is(paths.engineUnit) ? ownEngine(is) : []),
+    ...UNITS.slice(0, 1).flatMap(unit),
     ...(live && engine?.containers !== 0 ? engineRecords(images) : []),
-    ...UNITS.filter((name) => is(unitFile(name))).flatMap((name) => [
-      record("file", unitFile(name)),
-      ...(live ? [record("unit", name)] : []),
-    ]),
+    ...UNITS.slice(1).flatMap(unit),
   ];
-  return { records, unknown: await unknownOf(machine, { index, images, is }) };
+  return { records, unknown: await unknownOf(machine, { index, images, services: config?.servicesCidr }) };
 }
 
 function unitFile(name: string): string {
@@ -94,6 +99,13 @@ async function lookInEngine(machine: Machine): Promise<InEngine | undefined> {
   return { containers: ours.length, images };
 }
 
+/** What the engine that nodelet brought has made beside its data; the host has no other that could have. */
+function ownEngine(is: (path: string) => boolean): JournalRecord[] {
+  return ["/run/docker", "/run/docker.sock", "/run/docker.pid"]
+    .filter(is)
+    .map((path) => record("tree", path));
+}
+
 function engineRecords(images: readonly string[]): JournalRecord[] {
   return [
     ...images.map((reference) => record("image", reference)),
@@ -104,12 +116,14 @@ function engineRecords(images: readonly string[]): JournalRecord[] {
 }
 
 /** Whole trees that are filled by nodelet or by what it starts, and by nobody else. */
-function trees(machine: Machine, etcdDataDir: string): JournalRecord[] {
-  const state = ["nodelet", "kube_status", "kube", "etcd", "docker"].map((name) => `/var/opt/pf9/${name}`);
+function trees(machine: Machine, configured: readonly string[]): JournalRecord[] {
+  const state = ["nodelet", "kube_status", "kube", "etcd", "etcd/data", "docker"].map(
+    (name) => `/var/opt/pf9/${name}`,
+  );
   const results = "/var/lib/cni/cache/results";
   const dirs = [
     ...state,
-    etcdDataDir,
+    ...configured,
     paths.kubeDir,
     paths.logDir,
     paths.runDir,
@@ -210,40 +224,4 @@ async function readIndex(machine: Machine): Promise<BundleIndex | undefined> {
   } catch {
     return undefined;
   }
-}
-
-async function unknownOf(
-  machine: Machine,
-  {
-    index,
-    images,
-    is,
-  }: { index: BundleIndex | undefined; images: readonly string[]; is: (path: string) => boolean },
-): Promise<string[]> {
-  const set = SETTINGS.some(is) ? await valuesOfOurs(machine) : [];
-  return [
-    ...(set.length > 0 ? [`kernel settings stay as init set them: ${set.join(", ")}`] : []),
-    ...(is(paths.daemonJson)
-      ? [
-          `"${paths.daemonJson}" stays; init adds live-restore, log-driver and log-opts to it where they are not set`,
-        ]
-      : []),
-    ...(is(unitFile(DAEMON_UNIT)) && !is(paths.engineUnit) && is("/run/systemd/system")
-      ? ["docker.service stays as it is; init starts and enables it"]
-      : []),
-    ...(images.length > 0 ? [] : ["images stay; which of them came with the bundle is not known"]),
-    ...(index || !is(paths.cniBinDir)
-      ? []
-      : [`programs in "${paths.cniBinDir}" stay; which of them came with the bundle is not known`]),
-  ];
-}
-
-async function valuesOfOurs(machine: Machine): Promise<string[]> {
-  const wanted = Object.entries({ ...networkSysctls, ...kubeletSysctls });
-  const found = await Promise.all(
-    wanted.map(async ([name, value]) =>
-      (await readSysctl(machine, name)).value === value ? [`${name}=${value}`] : [],
-    ),
-  );
-  return found.flat();
 }

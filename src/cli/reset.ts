@@ -151,7 +151,7 @@ async function undo(
 ): Promise<{ report: UndoReport; kept: string | undefined }> {
   const { io, machine, journal, lost } = work;
   const live = machine.root === "/";
-  const unit = engineUnit(journal);
+  const unit = engineUnit(work.records);
   const records = withoutNeedlessImages(work.records, unit);
   await endDaemon(machine);
   const needsEngine = records.some(isInEngine);
