@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { type Snapshot, diff, snapshot } from "./snapshot.ts";
-import { type NodeOptions, BUNDLE, startNode, type TestNode } from "./harness.ts";
+import { initWords, type NodeOptions, startNode, type TestNode } from "./harness.ts";
 
 const LOG = "/var/log/pf9/kube/kube.log";
 
@@ -16,9 +16,8 @@ const SHARED_SETTINGS = [
 
 /** Makes a fresh host independent of its neighbours, and lets the kernel make what it makes at the first look. */
 export async function settleKernel(node: TestNode): Promise<void> {
-  await node.sh(
-    `sysctl -q -w ${SHARED_SETTINGS.join(" ")}; iptables -t nat -L >/dev/null; ip6tables -t nat -L >/dev/null`,
-  );
+  const tables = node.bare ? "true" : "iptables -t nat -L >/dev/null; ip6tables -t nat -L >/dev/null";
+  await node.sh(`sysctl -q -w ${SHARED_SETTINGS.join(" ")}; ${tables}`);
 }
 
 /** A moment in the life of a run of nodelet. */
@@ -101,7 +100,7 @@ export async function killInit(
 ): Promise<Signalled> {
   const { phase, plusMs = 0 } = options;
   const moment = { when: { logged: `phase ${phase} start: begin` }, plusMs };
-  const killed = await signalAt(node, { args: ["init", "--bundle", BUNDLE], moment, signal: "KILL" });
+  const killed = await signalAt(node, { args: initWords(node), moment, signal: "KILL" });
   expect(killed, `init killed in ${phase} after ${plusMs} ms`).toMatchObject({ exitCode: 137, stdout: "" });
   return killed;
 }

@@ -177,9 +177,14 @@ export function story(
   };
 }
 
-/** Makes the host a node, or fails with all that the program said. A bare one takes what the appliance carries. */
+/** The words that make the host a node. A bare one takes what the appliance carries. */
+export function initWords(node: TestNode): string[] {
+  return ["init", ...(node.bare ? [] : ["--bundle", BUNDLE])];
+}
+
+/** Makes the host a node, or fails with all that the program said. */
 export async function initNode(node: TestNode, args: string[] = []): Promise<ExecResult> {
-  const done = await node.nodelet(["init", ...(node.bare ? [] : ["--bundle", BUNDLE]), ...args]);
+  const done = await node.nodelet([...initWords(node), ...args]);
   if (done.exitCode !== 0)
     throw new Error(`init ended with code ${done.exitCode}: ${done.stdout}${done.stderr}`);
   return done;
