@@ -78,12 +78,15 @@ function overlapsOf(cidr: string, { key, what, networks, input }: BlockUse): Pro
   ];
 }
 
-function hostNetworks({ facts, installed, node }: CheckInput): Network[] {
+/** Networks of others; not the bridge of our pods, nor our route to services. */
+function hostNetworks({ facts, installed, node, config }: CheckInput): Network[] {
   const pods = parseCidr(node.podCidr);
-  return facts.networks.filter(({ interface: name, cidr }) => {
-    const block = parseCidr(cidr);
-    if (!block || name === "lo" || CONTAINER_BRIDGES.includes(name)) return false;
-    return !(installed && pods && contains(pods, block));
+  const isRoute = ({ interface: name, cidr }: Network) =>
+    name === node.interface && cidr === config.servicesCidr;
+  return facts.networks.filter((network) => {
+    const block = parseCidr(network.cidr);
+    if (!block || network.interface === "lo" || CONTAINER_BRIDGES.includes(network.interface)) return false;
+    return !(installed && ((pods && contains(pods, block)) || isRoute(network)));
   });
 }
 

@@ -181,9 +181,21 @@ describe("runPreflight() on the host", () => {
     expect(errors).toEqual([]);
   });
 
-  test("takes the networks of Docker and of its own pods", async () => {
-    const route = "Iface\tDestination\ncni0\t0000140A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-    const { errors } = await preflight({ files: { "/proc/net/route": route } }, { installed: true });
-    expect(errors).toEqual([]);
+  describe("on an installed node", () => {
+    const pods = "cni0\t0000140A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+    const services = "eth0\t0000150A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+    const errorsWith = async (routes: string, installed: boolean) => {
+      const files = { "/proc/net/route": `Iface\tDestination\n${routes}` };
+      return (await preflight({ files }, { installed })).errors.map(({ code }) => code);
+    };
+
+    test("takes the networks of Docker, of its own pods, and its route to services", async () => {
+      expect(await errorsWith(pods + services, true)).toEqual([]);
+      expect(await errorsWith(services, false)).toEqual(["CidrOverlap"]);
+    });
+
+    test("refuses the services' block where it is another network's all the same", async () => {
+      expect(await errorsWith(services.replace("eth0", "wg0"), true)).toEqual(["CidrOverlap"]);
+    });
   });
 });
