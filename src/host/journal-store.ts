@@ -19,6 +19,7 @@ import { basename, dirname, join } from "node:path";
 import { codeOf } from "../errors.ts";
 import { temporaryOf } from "./atomic.ts";
 import { type Machine, placeOf } from "./machine.ts";
+import { makeDirs } from "./make-dirs.ts";
 
 /** Where the journal lives on a node, in the directory of nodelet's state. */
 export const JOURNAL_DIR = "/var/opt/pf9/nodelet/journal";
@@ -100,7 +101,7 @@ export class JournalStore {
     if (missing.length === 0 && existsSync(this.file)) return;
     const made = missing.flatMap(missingDirs);
     for (const dir of missing) {
-      mkdirSync(dirname(dir), { recursive: true, mode: 0o755 });
+      makeDirs(dirname(dir));
       mkdirSync(dir, { mode: 0o700 });
     }
     if (this.#find(MADE) === undefined) writeAtomicallySync(join(this.#dir, MADE), JSON.stringify(made));

@@ -2,6 +2,7 @@ import { chmod, lstat, mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
 import type { Kind } from "../kind.ts";
+import { makeDirs } from "../make-dirs.ts";
 import { type Machine, placeOf } from "../machine.ts";
 
 /** A directory with this mode; missing parents are made 0755. */
@@ -65,7 +66,7 @@ export const dirKind: Kind<DirWanted, DirFound> = {
       });
     }
     if (found.type === "absent") {
-      await mkdir(dirname(place), { recursive: true, mode: 0o755 });
+      makeDirs(dirname(place));
       await mkdir(place, { mode: wanted.mode });
     }
     // mkdir takes the umask off; a directory that was there gets the wanted mode too.

@@ -1,9 +1,10 @@
-import { lstat, mkdir, readFile, readlink, rm, rmdir, symlink } from "node:fs/promises";
+import { lstat, readFile, readlink, rm, rmdir, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
 import { syncDir, temporaryOf, writeAtomically } from "../atomic.ts";
 import { sha256 } from "../hash.ts";
 import type { Kind } from "../kind.ts";
+import { makeDirs } from "../make-dirs.ts";
 import { type Machine, placeOf } from "../machine.ts";
 
 /** A regular file with exactly this content and mode, owned by root. */
@@ -48,7 +49,7 @@ async function restoreFound(machine: Machine, undo: { key: string; before: FileF
   const place = placeOf(machine, path);
   if (before.type === "other") return;
   // An undo that was cut off may have removed the directory already; what made it is undone after this, again.
-  if (before.type !== "absent") await mkdir(dirname(place), { recursive: true });
+  if (before.type !== "absent") makeDirs(dirname(place));
   await removeEmptyDir(place);
   if (before.type === "file") {
     const { mode, uid, gid } = before;
