@@ -99,11 +99,12 @@ async function lookInEngine(machine: Machine): Promise<InEngine | undefined> {
   return { containers: ours.length, images };
 }
 
-/** What the engine that nodelet brought has made beside its data; the host has no other that could have. */
+/** What the engine that nodelet brought, and its containerd, have made beside its data; the host has no Docker that could have. */
 function ownEngine(is: (path: string) => boolean): JournalRecord[] {
-  return ["/run/docker", "/run/docker.sock", "/run/docker.pid"]
-    .filter(is)
-    .map((path) => record("tree", path));
+  const docker = ["/run/docker", "/run/docker.sock", "/run/docker.pid"];
+  // With a socket there, the host has a containerd of its own.
+  const containerd = is("/run/containerd/containerd.sock") ? [] : ["/run/containerd", "/opt/containerd"];
+  return [...docker, ...containerd].filter(is).map((path) => record("tree", path));
 }
 
 function engineRecords(images: readonly string[]): JournalRecord[] {

@@ -40,7 +40,7 @@ export const PLACES: readonly Place[] = [
     path,
     depth: "names",
   })),
-  ...["/opt", "/var/opt", "/usr/libexec"].map((path): Place => ({ path, depth: "self" })),
+  ...["/opt", "/opt/containerd", "/var/opt", "/usr/libexec"].map((path): Place => ({ path, depth: "self" })),
 ];
 
 /** Trees with more than this are somebody's data: only that they are there is noted. */
