@@ -7,6 +7,7 @@ import type { JournalRecord } from "../host/journal.ts";
 import { POD_LABEL } from "../host/kinds/claims.ts";
 import { SPEC_LABEL } from "../host/kinds/container.ts";
 import { PIN_LABEL } from "../host/kinds/image.ts";
+import { readRoutes } from "../host/kinds/route.ts";
 import type { KindName } from "../host/kinds/index.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
@@ -54,13 +55,14 @@ export async function findTraces(machine: Machine): Promise<Traces> {
       ...(config && is(paths.engineUnit) ? [config.dockerDataDir] : []),
     ]),
     ...(await programs(machine, index)),
+    ...(live ? await servicesRoute(machine, config?.servicesCidr) : []),
     ...(live ? [record("interface", "cni0"), ...["KUBE-", "CNI-"].map((key) => record("chains", key))] : []),
     ...(is(paths.engineUnit) ? ownEngine(is) : []),
     ...UNITS.slice(0, 1).flatMap(unit),
     ...(live && engine?.containers !== 0 ? engineRecords(images) : []),
     ...UNITS.slice(1).flatMap(unit),
   ];
-  return { records, unknown: await unknownOf(machine, { index, images, services: config?.servicesCidr }) };
+  return { records, unknown: await unknownOf(machine, { index, images }) };
 }
 
 function unitFile(name: string): string {
@@ -71,6 +73,7 @@ function unitFile(name: string): string {
 function record(kind: KindName, key: string): JournalRecord {
   const nothing: Partial<Record<KindName, object>> = {
     interface: { present: false },
+    route: { interface: null },
     chains: { present: false },
     container: { exists: false },
     image: { imageId: null },
@@ -78,6 +81,12 @@ function record(kind: KindName, key: string): JournalRecord {
     unit: { active: false, enabled: false },
   };
   return { kind, key, before: nothing[kind] ?? { type: "absent", topmost: key } };
+}
+
+/** The way to services. That it is ours is sure: init refuses a host with such a route. */
+async function servicesRoute(machine: Machine, services: string | undefined): Promise<JournalRecord[]> {
+  const found = (await readRoutes(machine)).filter(({ destination }) => destination === services);
+  return found.map(({ destination }) => record("route", destination));
 }
 
 /** What the engine has of ours; undefined when nobody can be asked. */

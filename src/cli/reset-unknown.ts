@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import type { BundleIndex } from "../bundle/index-format.ts";
-import { readRoutes } from "../host/kinds/route.ts";
 import { readSysctl } from "../host/kinds/sysctl.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
@@ -18,8 +17,6 @@ export interface Known {
   index: BundleIndex | undefined;
   /** References of its images. */
   images: readonly string[];
-  /** The block of its services. */
-  services: string | undefined;
 }
 
 /**
@@ -27,10 +24,9 @@ export interface Known {
  *
  * @returns a sentence for each; none where nothing is uncertain
  */
-export async function unknownOf(machine: Machine, { index, images, services }: Known): Promise<string[]> {
+export async function unknownOf(machine: Machine, { index, images }: Known): Promise<string[]> {
   const is = (path: string) => existsSync(placeOf(machine, path));
   const set = SETTINGS_FILES.some(is) ? await valuesOfOurs(machine) : [];
-  const routes = (await readRoutes(machine)).filter(({ destination }) => destination === services);
   const hostEngine = machine.root === "/" && is(paths.daemonUnit) && !is(paths.engineUnit);
   const sentences: [boolean, string][] = [
     [set.length > 0, `kernel settings stay as init set them: ${set.join(", ")}`],
@@ -39,7 +35,6 @@ export async function unknownOf(machine: Machine, { index, images, services }: K
       `"${paths.daemonJson}" stays; init adds live-restore, log-driver and log-opts where they are not set`,
     ],
     [hostEngine, "docker.service stays as it is; init starts and enables it"],
-    [routes.length > 0, `the route ${services} stays; init adds it where none leads to services`],
     [images.length === 0 && !is(paths.engineUnit), "images stay; which came with the bundle is not known"],
     [
       !index && is(paths.cniBinDir),
