@@ -134,7 +134,11 @@ function addressOf(names: HostNames): string {
   const only = outside.length === 1 ? outside[0] : undefined;
   const found = byRoute ?? only;
   if (found) return found.address;
-  const list = outside.map((one) => `${one.address} (${one.interface})`).join(", ") || "none";
+  const list =
+    outside
+      .map((one) => `${one.address} (${one.interface})`)
+      .sort()
+      .join(", ") || "none";
   throw new ConfigError([
     `nodeIp: there is no default route to tell the address of this node by; its addresses: ${list}; set --node-ip`,
   ]);
