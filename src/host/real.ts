@@ -1,8 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
+import { access, readdir, readFile } from "node:fs/promises";
 import type { Host, Outcome } from "./host.ts";
 import { isMissing } from "./host.ts";
 import type { Journal } from "./journal.ts";
-import { type AnyWanted, claims, fileKinds, kinds } from "./kinds/index.ts";
+import { type AnyWanted, claims, engineKinds, fileKinds, kinds } from "./kinds/index.ts";
 import { type Machine, placeOf } from "./machine.ts";
 
 /** One line of a plan: a thing, what it is, and what it would be. */
@@ -22,7 +22,11 @@ function looking(
     docker: machine.docker,
     place: (path) => placeOf(machine, path),
     run: (argv, options) => machine.run(argv, options),
-    exists: (path) => Bun.file(placeOf(machine, path)).exists(),
+    exists: (path) =>
+      access(placeOf(machine, path)).then(
+        () => true,
+        () => false,
+      ),
     async read(path) {
       return await readFile(placeOf(machine, path), "utf8").catch((error) => {
         if (isMissing(error)) return undefined;
@@ -74,6 +78,12 @@ export function realHost(
   };
 }
 
+/** What a dry run cannot look at: the running machine of another root, and the engine that is not there yet. */
+async function isUnseen(machine: Machine, { kind }: AnyWanted): Promise<boolean> {
+  if (machine.root !== "/") return !fileKinds.has(kind);
+  return engineKinds.has(kind) && !(await machine.docker.alive());
+}
+
 function detachedWords(wanted: AnyWanted): string {
   return kinds[wanted.kind].describe({ type: "absent", value: null, imageId: null }, wanted).to;
 }
@@ -98,7 +108,7 @@ export function recordingHost(machine: Machine, plan: PlannedChange[]): Host {
     async ensure(wanted: AnyWanted): Promise<Outcome> {
       if (claims.has(wanted.kind)) return "unchanged";
       const kind = kinds[wanted.kind];
-      if (machine.root !== "/" && !fileKinds.has(wanted.kind)) {
+      if (await isUnseen(machine, wanted)) {
         plan.push({ kind: wanted.kind, key: kind.key(wanted), from: "unknown", to: detachedWords(wanted) });
         return "unchanged";
       }

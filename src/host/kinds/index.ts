@@ -68,5 +68,8 @@ export const kinds: Readonly<Record<KindName, AnyKind>> = {
 /** Kinds that are journaled though ensuring them changes nothing. */
 export const claims: ReadonlySet<KindName> = new Set(["tree", "chains", "interface", "pods"]);
 
+/** Kinds that only a running engine can tell about. */
+export const engineKinds: ReadonlySet<KindName> = new Set(["container", "image"]);
+
 /** Kinds that concern files alone, and so work under any root. */
 export const fileKinds: ReadonlySet<KindName> = new Set(["file", "absent", "dir", "link", "copy", "tree"]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { fileContent } from "../../../src/bundle/content.ts";
 import { readRequired } from "../../../src/host/host.ts";
 import { Journal } from "../../../src/host/journal.ts";
 import { type PlannedChange, realHost, recordingHost } from "../../../src/host/real.ts";
@@ -44,6 +45,30 @@ describe("recordingHost()", () => {
     await host.ensure({ kind: "unit", name: "a.service", active: true });
     expect(t.plan).toEqual([{ kind: "unit", key: "a.service", from: "unknown", to: "active" }]);
     expect(t.machine.calls).toEqual([]);
+  });
+
+  test("does not ask an engine that is not there yet", async () => {
+    await using t = await setUp();
+    t.machine.docker.up = false;
+    const host = recordingHost({ ...t.machine, root: "/" }, t.plan);
+    const archive = () => fileContent("/nowhere", 0);
+    await host.ensure({ kind: "image", reference: "a:1", imageId: "sha256:1234", archive, from: "/bundle" });
+    await host.ensure({ kind: "container", name: "etcd" });
+    expect(t.plan.map(({ kind, key, from }) => [kind, key, from])).toEqual([
+      ["image", "a:1", "unknown"],
+      ["container", "etcd", "unknown"],
+    ]);
+  });
+
+  test("knows files and directories that are there", async () => {
+    await using t = await setUp();
+    await t.root.write("/a/b", "");
+    const host = recordingHost(t.machine, t.plan);
+    expect(await Promise.all(["/a", "/a/b", "/a/c"].map((path) => host.exists(path)))).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 
   test("says unchanged for what is as wanted", async () => {
