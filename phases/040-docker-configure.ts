@@ -4,7 +4,7 @@ import { ensureAll } from "../src/host/host.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { DOCKER_NEEDS } from "./045-docker-start.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
-import { ownEngineSettings, renderEngineUnit } from "../src/docker/engine-unit.ts";
+import { DOCKER_BRIDGE, ownEngineSettings, renderEngineUnit } from "../src/docker/engine-unit.ts";
 import { dirname } from "node:path";
 
 /** Docker's daemon.json: log limits, live restore, cgroup driver; everything else in it stays as it is. */
@@ -17,7 +17,8 @@ export const dockerConfigure: Phase = {
     const { host, paths } = ctx;
     const runtime = await ensureAll(host, ctx.node.runtime === "bundled" ? runtimeOf(ctx) : []);
     const before = parseDockerSettings(await host.read(paths.daemonJson), paths.daemonJson);
-    const after = mergeSettings(before, ctx);
+    const hasBridge = await host.exists(`/sys/class/net/${DOCKER_BRIDGE}`);
+    const after = mergeSettings(before, { ...ctx, hasBridge });
     const need = dockerNeed(before, after);
     if (need === "nothing") return runtime;
     const older = await host.read(DOCKER_NEEDS);
@@ -78,10 +79,15 @@ function runtimeOf({ bundle, config, paths }: Ctx): AnyWanted[] {
  */
 export function mergeSettings(
   before: DockerSettings,
-  { config, node }: Pick<Ctx, "config" | "node">,
+  { config, node, hasBridge = false }: Pick<Ctx, "config" | "node"> & { hasBridge?: boolean },
 ): DockerSettings {
-  const own = node.runtime === "bundled" ? ownEngineSettings(config) : {};
-  const after: DockerSettings = { ...own, ...before, "live-restore": config.dockerLiveRestore };
+  const own = node.runtime === "bundled" ? ownEngineSettings(config, { hasBridge }) : undefined;
+  const after: DockerSettings = {
+    ...own?.preferred,
+    ...before,
+    ...own?.fixed,
+    "live-restore": config.dockerLiveRestore,
+  };
   const driver = before["log-driver"] ?? "json-file";
   const options = before["log-opts"] as DockerSettings | undefined;
   if (driver === "json-file" && options?.["max-size"] === undefined) {

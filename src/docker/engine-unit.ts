@@ -54,15 +54,29 @@ WantedBy=multi-user.target
 `;
 }
 
+/** The bridge that Docker has by itself. */
+export const DOCKER_BRIDGE = "docker0";
+
 /**
  * Settings of daemon.json that only an engine of ours gets: nothing but the node uses it, and networks are the business of
  * the network plugin.
+ *
+ * @param options `hasBridge`: the host has a bridge docker0 of somebody else's, which an engine that wants none would remove
+ * @returns `fixed`: what must be so; `preferred`: what others may have set otherwise
  */
-export function ownEngineSettings({ dockerDataDir }: Pick<Config, "dockerDataDir">): Record<string, unknown> {
+export function ownEngineSettings(
+  { dockerDataDir }: Pick<Config, "dockerDataDir">,
+  { hasBridge }: { hasBridge: boolean },
+): Record<"fixed" | "preferred", Record<string, unknown>> {
   return {
-    "data-root": dockerDataDir,
-    "storage-driver": "overlay2",
-    bridge: "none",
-    iptables: false,
+    // What is in another place is not ours, and would not be undone.
+    fixed: { "data-root": dockerDataDir },
+    preferred: {
+      "storage-driver": "overlay2",
+      bridge: hasBridge ? DOCKER_BRIDGE : "none",
+      iptables: false,
+      // Set by a phase, which keeps what it was before.
+      "ip-forward": false,
+    },
   };
 }

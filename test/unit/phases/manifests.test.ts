@@ -61,6 +61,30 @@ describe("mergeSettings() of daemon.json", () => {
     expect(mergeSettings(before, configOf())["exec-opts"]).toEqual(before["exec-opts"]);
   });
 
+  describe("of an engine of our own", () => {
+    const ours = { ...configOf(), node: { ...NODE, runtime: "bundled" } as const };
+
+    test("it makes no network, and leaves the kernel's settings to phases", () => {
+      expect(mergeSettings({}, ours)).toMatchObject({
+        "data-root": "/var/opt/pf9/docker",
+        bridge: "none",
+        iptables: false,
+        "ip-forward": false,
+      });
+    });
+
+    test("what the operator has set stays, but for the place of its data", () => {
+      const before = { "data-root": "/srv/docker", "storage-driver": "btrfs", dns: ["10.0.0.2"] };
+      expect(mergeSettings(before, ours)).toMatchObject({ ...before, "data-root": "/var/opt/pf9/docker" });
+    });
+
+    test("a bridge docker0 that was there stays, also once the engine has made it its own", () => {
+      const once = mergeSettings({}, { ...ours, hasBridge: true });
+      expect(once["bridge"]).toBe("docker0");
+      expect(mergeSettings(once, { ...ours, hasBridge: true })).toEqual(once);
+    });
+  });
+
   test("a second time changes nothing", () => {
     const options = configOf({ dockerCgroupDriver: "systemd" });
     const once = mergeSettings({ runtimes: {} }, options);
