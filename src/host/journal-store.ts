@@ -159,19 +159,30 @@ function writeAll(file: number, text: string): void {
 
 function writeAtomicallySync(path: string, text: string): void {
   const temporary = temporaryOf(path);
-  const file = openSync(temporary, "w", 0o600);
   try {
-    writeAll(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(temporary, "w", 0o600);
+    try {
+      writeAll(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
 }
 
 function copyAtomically(from: string, to: string): void {
-  copyFileSync(from, temporaryOf(to));
-  renameSync(temporaryOf(to), to);
+  const temporary = temporaryOf(to);
+  try {
+    copyFileSync(from, temporary);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 function sizeOf(path: string): number {

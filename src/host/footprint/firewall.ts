@@ -37,7 +37,13 @@ export function parseRules(family: string, saved: string): Facts {
   return facts;
 }
 
-/** Docker's own rules for published ports have addresses of containers in them, which change with every start. */
+/**
+ * Docker's own rules for published ports have addresses of containers in them, which change with every start; those of its
+ * name server, in a host that is itself a container, have ports that do.
+ */
 function followsContainers(rule: string): boolean {
-  return /^-A DOCKER /.test(rule) || /^-A POSTROUTING -s (\S+)\/32 -d \1\/32 .*-j MASQUERADE$/.test(rule);
+  return (
+    /^-A DOCKER(_OUTPUT|_POSTROUTING)? /.test(rule) ||
+    /^-A POSTROUTING -s (\S+)\/32 -d \1\/32 .*-j MASQUERADE$/.test(rule)
+  );
 }

@@ -102,6 +102,8 @@ describe("firewall", () => {
 :DOCKER - [0:0]
 -A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
 -A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80
+-A DOCKER_OUTPUT -d 127.0.0.11/32 -p udp -m udp --dport 53 -j DNAT --to-destination 127.0.0.11:48410
+-A DOCKER_POSTROUTING -s 127.0.0.11/32 -p udp -m udp --sport 48410 -j SNAT --to-source :53
 COMMIT
 *filter
 :INPUT DROP [1:2]
