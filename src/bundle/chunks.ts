@@ -1,15 +1,12 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { promisify } from "node:util";
-import { zstdDecompress } from "node:zlib";
+import { zstdDecompressSync } from "node:zlib";
 import { AppError, messageOf } from "../errors.ts";
 import { ahead } from "./ahead.ts";
 import { type Blob, CHUNK_SIZE } from "./index-format.ts";
 
-/** Chunks that are read and unpacked at the same time: one for each of two cores. */
+/** The chunk that is in use, and one being read. */
 const AT_ONCE = 2;
-
-const unpack = promisify(zstdDecompress);
 
 /** A bundle file as blobs are read from it. It is opened for every blob anew, so nobody has to close it. */
 export interface BlobFile {
@@ -37,8 +34,8 @@ interface ChunkPlace {
 }
 
 /**
- * The plain data of a blob, chunk by chunk. Every chunk is compared with its digest before it is unpacked, the whole with the
- * digest of the blob before it ends. Memory does not depend on the size of the blob.
+ * The plain data of a blob, chunk by chunk; each is good until the next one is asked for. Every chunk is compared with its digest
+ * before it is unpacked, the whole with the digest of the blob before it ends. Memory does not depend on the size of the blob.
  *
  * @throws AppError naming the damaged bytes of the file
  */
@@ -46,10 +43,13 @@ export async function* blobChunks(file: BlobFile, blob: Blob): AsyncGenerator<Ui
   await using handle = await open(file.place, "r");
   const from = { handle, path: file.path };
   const whole = createHash("sha256");
-  const work = (place: ChunkPlace) => plainChunk(from, place);
-  for await (const chunk of ahead(placesOf(file, blob), { most: AT_ONCE, work })) {
+  const read = async (place: ChunkPlace) => ({ place, stored: await readChunk(from, place) });
+  for await (const { place, stored } of ahead(placesOf(file, blob), { most: AT_ONCE, work: read })) {
+    const chunk = unpack(stored, { place, path: file.path });
+    release(stored);
     whole.update(chunk);
     yield chunk;
+    release(chunk);
   }
   const found = whole.digest("hex");
   if (found === blob.sha256) return;
@@ -69,22 +69,36 @@ function placesOf(file: BlobFile, blob: Blob): ChunkPlace[] {
   });
 }
 
-async function plainChunk(file: OpenFile, place: ChunkPlace): Promise<Uint8Array> {
+async function readChunk(file: OpenFile, place: ChunkPlace): Promise<Buffer> {
   const stored = await readRange(file, { at: place.at, size: place.stored });
-  const found = createHash("sha256").update(stored).digest("hex");
-  if (found !== place.sha256) throw damaged(file.path, place);
+  if (createHash("sha256").update(stored).digest("hex") === place.sha256) return stored;
+  throw damaged(file.path, place);
+}
+
+function unpack(stored: Buffer, { place, path }: { place: ChunkPlace; path: string }): Buffer {
   const fail = (what: string) =>
-    new AppError(`Cannot unpack bytes ${rangeText(place)} of the bundle "${file.path}": ${what}`, {
+    new AppError(`Cannot unpack bytes ${rangeText(place)} of the bundle "${path}": ${what}`, {
       hint: "make the bundle again",
     });
-  // What would become more than the index says ends there, whatever its frames say of themselves.
-  const plain = await unpack(stored, { maxOutputLength: place.plain, chunkSize: CHUNK_SIZE }).catch(
-    (error) => {
-      throw fail(messageOf(error));
-    },
-  );
-  if (plain.length === place.plain) return plain;
-  throw fail(`they become ${plain.length} bytes; expected ${place.plain}`);
+  try {
+    // What would become more than the index says ends there, whatever its frames say of themselves.
+    const limits = { maxOutputLength: place.plain, chunkSize: Math.max(64, place.plain) };
+    const plain = zstdDecompressSync(stored, limits);
+    if (plain.length === place.plain) return plain;
+    throw fail(`they become ${plain.length} bytes; expected ${place.plain}`);
+  } catch (error) {
+    throw error instanceof AppError ? error : fail(messageOf(error));
+  }
+}
+
+/**
+ * Gives the memory of bytes that nobody uses any more back at once. The garbage collector would let hundreds of megabytes of such
+ * pieces come together, measured: it hardly counts what is outside of its own heap.
+ */
+function release(bytes: Buffer): void {
+  const { buffer } = bytes;
+  // A small piece may share its memory with others.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0);
 }
 
 /** Reads a range of a file. @throws AppError when the file ends before */

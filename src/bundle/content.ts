@@ -4,7 +4,7 @@ export interface Content {
   readonly size: number;
   /** The file that holds just this content, where there is one: it can be copied without a byte passing through us. */
   readonly file?: string;
-  /** The pieces. @throws AppError when the source is damaged or cannot be read */
+  /** The pieces, each good until the next one is asked for. @throws AppError when the source is damaged or cannot be read */
   stream(): AsyncIterable<Uint8Array>;
 }
 

@@ -17,49 +17,37 @@ export async function loadArchive(options: {
   const { socket, archive, name } = options;
   const action = `load the image "${name}"`;
   // A body that fails is only a broken connection to fetch; what it failed of is kept for the message.
-  const body = asStream(archive);
+  const { body, failure } = bodyOf(archive);
   await asking({ action, socket }, async () => {
     const response = await fetch("http://docker/images/load?quiet=1", {
       unix: socket,
       method: "POST",
       headers: { "content-type": "application/x-tar" },
-      body: body.stream,
+      body,
     }).catch((error: unknown) => {
-      throw body.failure() ?? error;
+      throw failure() ?? error;
     });
     const text = await response.text();
-    const failure = loadFailure(text);
-    if (body.failure()) throw body.failure();
-    if (response.ok && !failure) return;
-    throw new AppError(`Cannot ${action}: Docker says: ${failure ?? text.trim()}`);
+    const said = loadFailure(text);
+    if (failure()) throw failure();
+    if (response.ok && !said) return;
+    throw new AppError(`Cannot ${action}: Docker says: ${said ?? text.trim()}`);
   });
 }
 
-/** Pieces only as fast as the engine takes them. A file is sent as it is. */
-function asStream(archive: Content): {
-  stream: ReadableStream<Uint8Array> | Bun.BunFile;
-  failure(): unknown;
-} {
-  if (archive.file) return { stream: Bun.file(archive.file), failure: () => undefined };
+/** Pieces only as fast as the engine takes them: fetch has sent or copied one when it asks for the next. A file is sent as it is. */
+function bodyOf(archive: Content): { body: AsyncIterable<Uint8Array> | Bun.BunFile; failure(): unknown } {
+  if (archive.file) return { body: Bun.file(archive.file), failure: () => undefined };
   let failure: unknown;
-  const pieces = archive.stream()[Symbol.asyncIterator]();
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await pieces.next();
-          if (done) controller.close();
-          else if (value.length > 0) controller.enqueue(value);
-        } catch (error) {
-          failure = error;
-          controller.error(error);
-        }
-      },
-      cancel: async () => void (await pieces.return?.()),
-    },
-    { highWaterMark: 1 },
-  );
-  return { stream, failure: () => failure };
+  async function* pieces() {
+    try {
+      for await (const piece of archive.stream()) if (piece.length > 0) yield piece;
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  }
+  return { body: pieces(), failure: () => failure };
 }
 
 /** The engine answers with 200 and a line of JSON for each step; a failure is one of the lines. */

@@ -26,7 +26,9 @@ async function packed(plain: Buffer): Promise<{ path: string; blob: Blob }> {
 }
 
 const chunksOf = ({ path, blob }: { path: string; blob: Blob }) =>
-  Array.fromAsync(blobChunks({ place: path, path, payloadOffset: 2 }, blob));
+  Array.fromAsync(blobChunks({ place: path, path, payloadOffset: 2 }, blob), (chunk) =>
+    Uint8Array.from(chunk),
+  );
 
 /** A blob of chunks that somebody made by hand. */
 async function made(chunks: readonly Uint8Array[], plain: { size: number; sha256?: string }) {
@@ -70,20 +72,32 @@ describe("a blob", () => {
     expect(found.blob.chunks.reduce((sum, [bytes]) => sum + bytes, 0)).toBe(stored.length);
   });
 
+  test("gives back the memory of a chunk when the next one is asked for", async () => {
+    const { path, blob } = await packed(bytesOf(1, 2 * CHUNK_SIZE));
+    const before: Uint8Array[] = [];
+    for await (const chunk of blobChunks({ place: path, path, payloadOffset: 2 }, blob)) {
+      expect(before.map(({ length }) => length)).toEqual(before.map(() => 0));
+      expect(chunk.length).toBe(CHUNK_SIZE);
+      before.push(chunk);
+    }
+    expect(before.length).toBe(2);
+  });
+
   test("names the bytes that are damaged, before a byte of them is given", async () => {
     const found = await packed(bytesOf(1, 2 * CHUNK_SIZE));
     const at = 6 + (found.blob.chunks[0]?.[0] ?? 0);
     await withBytes(found.path, (bytes) => void bytes.writeUInt8((bytes[at + 9] ?? 0) ^ 1, at + 9));
-    const pieces: Uint8Array[] = [];
+    const pieces: number[] = [];
     const read = async () => {
       const { path, blob } = found;
-      for await (const piece of blobChunks({ place: path, path, payloadOffset: 2 }, blob)) pieces.push(piece);
+      for await (const piece of blobChunks({ place: path, path, payloadOffset: 2 }, blob))
+        pieces.push(piece.length);
     };
     const end = at + (found.blob.chunks[1]?.[0] ?? 0) - 1;
     expect(await refusal(read, found.path)).toBe(
       `Cannot use the bundle "FILE": bytes ${at}-${end} are damaged or missing; copy it again; nodelet bundle verify names everything that is damaged`,
     );
-    expect(pieces.map(({ length }) => length)).toEqual([CHUNK_SIZE]);
+    expect(pieces).toEqual([CHUNK_SIZE]);
   });
 
   test("names the bytes that are missing", async () => {

@@ -73,7 +73,7 @@ export async function opened(path: string): Promise<BundleFile> {
 /** All that content holds. */
 export async function bytesIn(content: Content): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of content.stream()) pieces.push(piece);
+  for await (const piece of content.stream()) pieces.push(Uint8Array.from(piece));
   return Buffer.concat(pieces);
 }
 
