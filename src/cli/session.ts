@@ -157,7 +157,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const node = nodeFacts(config, {
     names: readHostNames(),
     clusterId: recorded?.clusterId ?? randomUUID(),
-    bringsRuntime: bundle.runtime.length > 0,
+    // What a bundle brings that cannot be read is not known; that it cannot is told, and what the host may lack is not.
+    bringsRuntime: bundleProblem !== undefined || bundle.runtime.length > 0,
     ...(recorded && { recorded }),
   });
   const ctx: Ctx = Object.freeze({
