@@ -41,6 +41,12 @@ export async function readStackIndex(dir: string): Promise<BundleIndex> {
  */
 export async function readStack(dir: string, leaveOut: readonly string[]): Promise<StackContent> {
   const index = await readStackIndex(dir);
+  const unknown = leaveOut.find((name) => !index.entries.some((entry) => entry.name === name));
+  if (unknown !== undefined) {
+    throw new AppError(`Cannot leave out "${unknown}": the stack "${dir}" has no such entry`, {
+      hint: "its index.json names them",
+    });
+  }
   const ranges = new Map<string, PlainRange>();
   const entries: BundleEntry[] = [];
   const wanted = index.entries.filter(({ name }) => !leaveOut.includes(name));

@@ -36,7 +36,9 @@ function addLooking(bundle: Command, all: ProgramOptions): void {
     .action(action(all, async (options) => (await module()).listImages(all.io, { options })));
   bundle
     .command("verify")
-    .description("Read all of a bundle, and name every stretch that is damaged; the exit code is 1 then.")
+    .description(
+      "Read all of a bundle, and name every stretch that is damaged. The exit code is 1 then, and when nobody trusted has signed it.",
+    )
     .addOption(bundleOption())
     .addOption(trustedKeyOption())
     .option("--insecure-bundle", "be content with a bundle that nobody trusted has signed")

@@ -39,6 +39,13 @@ describe("readStack()", () => {
     expect(digests).not.toContain(sha256(own ?? ""));
   });
 
+  test("refuses to leave out what is not there", async () => {
+    await using t = await bundleWorld();
+    expect(await refusal(() => readStack(t.stack.dir, ["kubelt"]), t.stack.dir)).toBe(
+      'Cannot leave out "kubelt": the stack "FILE" has no such entry; its index.json names them',
+    );
+  });
+
   test.each<[string, string, string | undefined, string]>([
     [
       "a missing file",
