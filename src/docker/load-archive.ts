@@ -2,6 +2,10 @@ import type { Content } from "../bundle/content.ts";
 import { AppError } from "../errors.ts";
 import { asking } from "./api.ts";
 
+/** How the kernel's ENOSPC reads in the words of the engine. */
+const NO_SPACE = "no space left on device";
+const MAKE_ROOM = "free space on the file system of Docker's data and run the command again";
+
 /**
  * Streams an image archive into the engine with fetch: measured at less than half of the memory that dockerode's own way
  * takes, and a little faster. It has no deadline: gigabytes may come from a slow disk.
@@ -31,7 +35,11 @@ export async function loadArchive(options: {
     const said = loadFailure(text);
     if (failure()) throw failure();
     if (response.ok && !said) return;
-    throw new AppError(`Cannot ${action}: Docker says: ${said ?? text.trim()}`);
+    const words = said ?? text.trim();
+    throw new AppError(
+      `Cannot ${action}: Docker says: ${words}`,
+      words.includes(NO_SPACE) ? { hint: MAKE_ROOM } : {},
+    );
   });
 }
 

@@ -69,3 +69,18 @@ test("an engine that takes no more ends the reading of the archive, and is quote
   while (!told.ended) await new Promise((resolve) => setImmediate(resolve));
   expect(taken).toBeLessThan(500 * MIB);
 });
+
+test("a disk that is full on the engine's side is told with the way out", async () => {
+  await using root = await tmpRoot();
+  const socket = root.place("/docker.sock");
+  const words = "write /layer.tar: no space left on device";
+  await using _server = Bun.serve({
+    unix: socket,
+    fetch: () => new Response(JSON.stringify({ errorDetail: { message: words }, error: words })),
+  });
+  const { archive } = spoilt(1);
+  await expect(loadArchive({ socket, archive, name: "x" })).rejects.toMatchObject({
+    message: `Cannot load the image "x": Docker says: ${words}`,
+    hint: "free space on the file system of Docker's data and run the command again",
+  });
+});
