@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { copyFile, type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "../errors.ts";
 import { syncDir } from "../host/atomic.ts";
@@ -143,24 +143,4 @@ async function finish(
     payloadOffset: origin,
     indexOffset: origin + (last ? last.offset + last.stored : 0),
   });
-}
-
-/**
- * Signs a bundle file that exists. A signature by the same key is replaced; others stay.
- *
- * @returns the fingerprint of the key
- * @throws AppError when it cannot be written; the file is as it was then
- */
-export async function signBundle(file: BundleFile, key: KeyObject): Promise<string> {
-  const { indexBytes, trailer, path } = file;
-  const signature = signIndex(indexBytes, key);
-  const others = file.signatures.filter((one) => one.key !== signature.key);
-  await replaceFile(path, async (temporary) => {
-    await copyFile(file.place, temporary);
-    await using handle = await open(temporary, "r+");
-    await writeEnding(handle, { ...trailer, indexBytes, signatures: [...others, signature] });
-    await handle.sync();
-  });
-  await syncDir(dirname(path));
-  return signature.key;
 }

@@ -1,14 +1,6 @@
 import { AppError } from "../errors.ts";
 import { readBlobs, readProgram } from "./blob-rules.ts";
-import {
-  isName,
-  isOfLaterKind,
-  isPlatform,
-  type Raw,
-  readEntry,
-  readLink,
-  togetherProblem,
-} from "./entry-rules.ts";
+import { isName, isOfLaterKind, isPlatform, type Raw, readEntry, readLink } from "./entry-rules.ts";
 import {
   type Blob,
   type BundleEntry,
@@ -17,6 +9,7 @@ import {
   INDEX_FORMAT,
   type PackedIndex,
 } from "./index-format.ts";
+import { togetherProblem } from "./place-rules.ts";
 import { quoted } from "./quoted.ts";
 
 /**

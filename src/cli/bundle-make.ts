@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { createBundle, type CreateOptions, signBundle } from "../bundle/create.ts";
+import { createBundle, type CreateOptions } from "../bundle/create.ts";
 import { extractEntries, stackIndex } from "../bundle/extract.ts";
+import { signBundle } from "../bundle/sign.ts";
 import { newKeyPair, readPrivateKey } from "../bundle/trust.ts";
 import { AppError, ExitCode, messageOf, UsageError } from "../errors.ts";
 import { writeAtomically } from "../host/atomic.ts";

@@ -1,15 +1,11 @@
 import { type BundleFile, openBundleFile } from "../bundle/bundle-file.ts";
-import { type BundleEntry, CHUNK_SIZE } from "../bundle/index-format.ts";
+import type { BundleEntry } from "../bundle/index-format.ts";
 import { digestsOf } from "../bundle/index-rules.ts";
 import { signerOf } from "../bundle/signature.ts";
 import { builtInKeys, readPublicKey, type TrustedKey } from "../bundle/trust.ts";
-import { bytesToVerify, type Damage, verifyBundleFile } from "../bundle/verify.ts";
 import { AppError, ExitCode } from "../errors.ts";
-import { pretty } from "../host/run.ts";
 import { sizeText } from "../size-text.ts";
 import { type Io, type OutputFormat, showResult } from "./io.ts";
-import { meter } from "./meter.ts";
-import { duration } from "./progress.ts";
 
 /** Options that the commands on a bundle share. */
 export interface BundleOptions {
@@ -76,20 +72,22 @@ export async function inspect(io: Io, { options }: { options: BundleOptions }): 
 }
 
 /** Who has signed a bundle, and who of them is trusted. */
-interface Signers {
+export interface Signers {
   /** Fingerprints, as the signatures claim. */
   signatures: string[];
   signedBy: string | null;
 }
 
-async function signersOf(file: BundleFile, { trustedKey }: BundleOptions): Promise<Signers> {
+/** Judges the signatures of a bundle by the keys of this program and the given one. */
+export async function signersOf(file: BundleFile, { trustedKey }: BundleOptions): Promise<Signers> {
   const trusted = [...builtInKeys(), ...(trustedKey ? [await keyOf(trustedKey)] : [])];
   const { signatures } = file;
   const signer = signerOf(file.indexBytes, { signatures, trusted });
   return { signatures: signatures.map(({ key }) => key), signedBy: signer?.fingerprint ?? null };
 }
 
-function signedText({ signatures, signedBy }: Signers): string {
+/** Who has signed it, in words. */
+export function signedText({ signatures, signedBy }: Signers): string {
   if (signedBy !== null) return `signed by ${signedBy}`;
   return signatures.length === 0
     ? "not signed"
@@ -119,52 +117,4 @@ export async function listImages(io: Io, { options }: { options: BundleOptions }
   ]);
   showResult(io, { format: options.output, result, table: { columns: ["IMAGE", "ID", "SIZE"], rows } });
   return ExitCode.ok;
-}
-
-/** `nodelet bundle verify`: reads all of it. @returns 1 when it is damaged, or nobody trusted has signed it */
-export async function verify(
-  io: Io,
-  { options }: { options: BundleOptions & { insecureBundle?: boolean } },
-): Promise<number> {
-  const file = await openGiven(options);
-  const signers = await signersOf(file, options);
-  const begun = performance.now();
-  const total = bytesToVerify(file);
-  const shown = meter(io, { what: "verify the bundle", total });
-  const found = await verifyBundleFile(file, { onBytes: shown.add });
-  shown.end();
-  const ms = Math.round(performance.now() - begun);
-  const trusted = signers.signedBy !== null || options.insecureBundle === true;
-  const damage = found.map((one) => ({ ...one, repair: repairOf(one, file.path) }));
-  const good = damage.length === 0 && trusted;
-  const speed = `${duration(ms)}, ${sizeText((total / Math.max(ms, 1)) * 1000)}/s`;
-  const lines = [
-    `${file.index.name}: ${damage.length === 0 ? `all ${sizeText(total)} are as they were made` : "damaged"} (${speed})`,
-    ...damage.map(
-      ({ first, last, parts, repair }) =>
-        `bytes ${first}-${last} are damaged: ${parts.join(", ")}; copy them again from a good one:\n  ${repair}`,
-    ),
-    trusted
-      ? signedText(signers)
-      : `${signedText(signers)}: name the maker's key with --trusted-key FILE, or be content with --insecure-bundle`,
-  ];
-  const result = { path: file.path, name: file.index.name, bytes: total, ms, good, ...signers, damage };
-  showResult(io, { format: options.output, result, table: `${lines.join("\n")}\n` });
-  return good ? ExitCode.ok : ExitCode.failed;
-}
-
-/** What copies a stretch alone, in whole blocks, as every dd can. */
-function repairOf({ first, last }: Damage, path: string): string {
-  const skip = Math.floor(first / CHUNK_SIZE);
-  const count = Math.floor(last / CHUNK_SIZE) - skip + 1;
-  return pretty([
-    "dd",
-    "if=GOOD",
-    `of=${path}`,
-    `bs=${CHUNK_SIZE}`,
-    `skip=${skip}`,
-    `seek=${skip}`,
-    `count=${count}`,
-    "conv=notrunc",
-  ]);
 }

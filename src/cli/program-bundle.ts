@@ -44,7 +44,7 @@ function addLooking(bundle: Command, all: ProgramOptions): void {
     .option("--insecure-bundle", "be content with a bundle that nobody trusted has signed")
     .addOption(outputOption())
     .addHelpText("after", "\nExample:\n  nodelet bundle verify --bundle /media/usb/nodelet")
-    .action(action(all, async (options) => (await module()).verify(all.io, { options })));
+    .action(action(all, async (options) => (await import("./bundle-verify.ts")).verify(all.io, { options })));
 }
 
 function addMaking(bundle: Command, all: ProgramOptions): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { blobContent, checkTrust, openBundleFile } from "../../../src/bundle/bundle-file.ts";
-import { signBundle } from "../../../src/bundle/create.ts";
+import { signBundle } from "../../../src/bundle/sign.ts";
 import { bundleWorld, elf, keyPair, opened, refusal } from "./world.ts";
 
 describe("openBundleFile()", () => {

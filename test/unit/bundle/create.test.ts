@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { blobContent } from "../../../src/bundle/bundle-file.ts";
-import { createBundle, signBundle } from "../../../src/bundle/create.ts";
+import { createBundle } from "../../../src/bundle/create.ts";
 import { CHUNK_SIZE } from "../../../src/bundle/index-format.ts";
 import { verifyBundleFile } from "../../../src/bundle/verify.ts";
 import { sha256 } from "../../../src/host/hash.ts";
@@ -199,31 +199,5 @@ describe("createBundle() refuses, and leaves nothing behind:", () => {
   test("a place that does not exist", async () => {
     const message = await refused({ work: (t) => t.create({ name: "none/x" }) });
     expect(message).toStartWith('Cannot write "FILE/none/x": ENOENT');
-  });
-});
-
-describe("signBundle()", () => {
-  test("signs what exists; content, mode and other signatures stay", async () => {
-    await using t = await bundleWorld();
-    const [one, two] = [keyPair(), keyPair()];
-    const before = await t.create({ program: await t.program() });
-    await chmod(before.path, 0o750);
-    expect(await signBundle(before, one.privateKey)).toBe(one.fingerprint);
-    await signBundle(await opened(before.path), two.privateKey);
-    await signBundle(await opened(before.path), one.privateKey);
-    const after = await opened(before.path);
-    expect(after.signatures.map(({ key }) => key)).toEqual([two.fingerprint, one.fingerprint]);
-    expect(after.indexBytes.equals(before.indexBytes)).toBe(true);
-    expect(await verifyBundleFile(after)).toEqual([]);
-    expect((await stat(after.path)).mode & 0o777).toBe(0o750);
-  });
-
-  test("makes the same file as signing at once", async () => {
-    await using t = await bundleWorld();
-    const { privateKey: key } = keyPair();
-    const at = await t.create({ name: "at-once", key });
-    const later = await t.create({ name: "later" });
-    await signBundle(later, key);
-    expect((await readFile(later.path)).equals(await readFile(at.path))).toBe(true);
   });
 });
