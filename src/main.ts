@@ -85,4 +85,12 @@ async function main(argv: readonly string[]): Promise<number> {
   return code;
 }
 
-process.exit(await main(process.argv.slice(2)).catch(report));
+/** A pipe holds 64 KiB; what else was written is lost with the process until the reader has taken it. */
+async function flush(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr])
+    await new Promise<void>((resolve) => void stream.end(() => resolve()));
+}
+
+const code = await main(process.argv.slice(2)).catch(report);
+await flush();
+process.exit(code);

@@ -156,6 +156,19 @@ test("what lies in the working directory is not read", async () => {
   expect(await nodelet(["version"], { cwd: root.path })).toEqual(await nodelet(["version"]));
 });
 
+test("all of a long output reaches the reader of a pipe", async () => {
+  await using root = await tmpRoot();
+  for (const name of ["ca.crt", "admin.crt", "admin.key"])
+    await root.write(`/etc/pf9/kube.d/certs/${name}`, name.repeat(20_000));
+  const words = [NODELET, "kubeconfig", "--root", root.path, "--server", "https://n1:6443"];
+  const piped = (reader: string) =>
+    Bun.spawnSync(["bash", "-c", `"$@" | ${reader}`, "bash", ...words], { env: {} });
+  const whole = await nodelet(words.slice(1));
+  expect(whole.code).toBe(0);
+  expect(whole.stdout.length).toBeGreaterThan(500_000);
+  expect(piped("cat").stdout.toString()).toBe(whole.stdout);
+});
+
 test("an error has no stack trace, with --verbose neither", async () => {
   await using root = await tmpRoot();
   await root.write("/etc/pf9/nodelet", "in the way");
