@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { AppError } from "../errors.ts";
 import { ahead } from "./ahead.ts";
-import { readRange } from "./chunks.ts";
+import { readRange, release } from "./chunks.ts";
 import { type Blob, CHUNK_SIZE } from "./index-format.ts";
 
 /** A stretch of a file as content. */
@@ -22,7 +22,11 @@ const AT_ONCE = 3;
 export async function digestOfRange(range: Omit<PlainRange, "sha256">): Promise<string> {
   await using handle = await open(range.file, "r");
   const hash = createHash("sha256");
-  for (const piece of piecesOf(range)) hash.update(await readRange({ handle, path: range.file }, piece));
+  for (const piece of piecesOf(range)) {
+    const bytes = await readRange({ handle, path: range.file }, piece);
+    hash.update(bytes);
+    release(bytes);
+  }
   return hash.digest("hex");
 }
 
@@ -52,6 +56,8 @@ export async function packBlob(
     whole.update(stored);
     chunks.push([stored.length, createHash("sha256").update(stored).digest("hex")]);
     at += stored.length;
+    release(bytes);
+    release(stored);
   }
   const { sha256, size } = range;
   if (plain.digest("hex") !== sha256) {

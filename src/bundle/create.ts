@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { AppError } from "../errors.ts";
 import { syncDir } from "../host/atomic.ts";
 import type { BundleFile } from "./bundle-file.ts";
-import { readRange } from "./chunks.ts";
+import { readRange, release } from "./chunks.ts";
 import { packBlob, piecesOf, writeAll } from "./compress.ts";
 import { writeEnding } from "./ending.ts";
 import { type Blob, type BundleIndex, CHUNK_SIZE, INDEX_FORMAT, type PackedIndex } from "./index-format.ts";
@@ -106,6 +106,7 @@ async function copyPayload(
   for (const piece of piecesOf({ offset: payloadOffset, size: indexOffset - payloadOffset })) {
     const bytes = await readRange(from, piece);
     await writeAll(handle, { bytes, at: piece.at - payloadOffset + origin });
+    release(bytes);
   }
   const { name, platform, entries, links, blobs } = bundle.index;
   return { name, platform, entries, ...(links && { links }), blobs };

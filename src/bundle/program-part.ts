@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { copyFile, open, truncate } from "node:fs/promises";
 import { AppError, messageOf } from "../errors.ts";
 import { openBundleFile } from "./bundle-file.ts";
-import { type OpenFile, readRange } from "./chunks.ts";
+import { type OpenFile, readRange, release } from "./chunks.ts";
 import { piecesOf } from "./compress.ts";
 import { ELF_HEADER_SIZE, programEnd } from "./elf.ts";
 import type { PackedIndex } from "./index-format.ts";
@@ -45,6 +45,7 @@ async function programOf(file: OpenFile): Promise<PackedIndex["program"]> {
     const bytes = await readRange(file, piece);
     whole.update(bytes);
     chunks.push(createHash("sha256").update(bytes).digest("hex"));
+    release(bytes);
   }
   return { size, sha256: whole.digest("hex"), chunks };
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { ahead } from "./ahead.ts";
 import type { BundleFile } from "./bundle-file.ts";
-import { readRange } from "./chunks.ts";
+import { readRange, release } from "./chunks.ts";
 import { piecesOf } from "./compress.ts";
 import type { BundleEntry } from "./index-format.ts";
 import { digestsOf } from "./index-rules.ts";
@@ -58,6 +58,7 @@ export async function verifyBundleFile(
   };
   for await (const { stretch, bytes } of ahead(stretchesOf(file, options), { most: AT_ONCE, work })) {
     if (!bytes || createHash("sha256").update(bytes).digest("hex") !== stretch.sha256) add(damage, stretch);
+    if (bytes) release(bytes);
     options.onBytes?.(stretch.size);
   }
   return damage;
