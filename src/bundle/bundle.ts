@@ -137,7 +137,10 @@ export function bundleOf(index: BundleIndex, source: BundleSource | undefined): 
 }
 
 /** Checks that a bundle is complete and for this platform; its content is checked by {@linkcode BundleSource.check}. */
-export function checkBundle(bundle: Bundle, { platform }: { platform: string }): Finding[] {
+export function checkBundle(
+  bundle: Bundle,
+  { platform, runtime }: { platform: string; runtime: "host" | "bundled" },
+): Finding[] {
   const findings: Finding[] = [];
   const { index } = bundle;
   if (index.platform !== platform) {
@@ -153,6 +156,8 @@ export function checkBundle(bundle: Bundle, { platform }: { platform: string }):
     if (!bundle.binaries.some((entry) => entry.name === name))
       findings.push(incomplete(index, `program "${name}"`));
   }
+  if (runtime === "bundled" && bundle.runtime.length === 0)
+    findings.push(incomplete(index, "container runtime"));
   return findings;
 }
 

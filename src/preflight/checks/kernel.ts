@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Check } from "../check.ts";
+import type { Check, CheckInput } from "../check.ts";
 import { cgroupControllers, hostFeatures, hostPrograms, type HostProgram } from "../needs.ts";
 
 /** Without a controller the limits of pods are not kept. */
@@ -52,6 +52,7 @@ export const programMissing: Check = {
   code: "ProgramMissing",
   level: "error",
   title: "the host has the programs that the node starts",
+  unseen: unreadable,
   run: (input) =>
     missingPrograms(input)
       .filter(({ without }) => !without)
@@ -66,6 +67,7 @@ export const programMissed: Check = {
   code: "ProgramMissed",
   level: "warning",
   title: "the host has the programs that parts of Kubernetes use",
+  unseen: unreadable,
   run: (input) =>
     missingPrograms(input)
       .filter(({ without }) => without)
@@ -74,6 +76,12 @@ export const programMissed: Check = {
         hint: `install the package ${from}`,
       })),
 };
+
+/** A bundle that is to bring them, and could not be read, does not tell which. */
+function unreadable({ bundle, node }: CheckInput): string | undefined {
+  if (node.runtime === "host" || bundle.runtime.length > 0) return undefined;
+  return "there is no bundle to see which ones it brings";
+}
 
 /** What neither the host has nor the bundle brings. */
 function missingPrograms({ facts, bundle, node }: Parameters<Check["run"]>[0]): HostProgram[] {

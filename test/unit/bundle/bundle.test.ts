@@ -108,8 +108,10 @@ test("a host that is no node has an empty bundle", () => {
 });
 
 describe("checkBundle()", () => {
-  const check = (bundle: Bundle, platform = "linux/amd64") =>
-    checkBundle(bundle, { platform }).map(({ code, message, hint }) => `${code}: ${message}; ${hint}`);
+  const check = (bundle: Bundle, host: Partial<Parameters<typeof checkBundle>[1]> = {}) =>
+    checkBundle(bundle, { platform: "linux/amd64", runtime: "host", ...host }).map(
+      ({ code, message, hint }) => `${code}: ${message}; ${hint}`,
+    );
 
   test("finds nothing wrong with a good one", () => {
     expect(check(bundleOf(fakeIndex(), undefined))).toEqual([]);
@@ -118,10 +120,13 @@ describe("checkBundle()", () => {
   test("tells everything that is wrong at once", () => {
     const whole = fakeIndex([imageEntry("coredns")]);
     const entries = whole.entries.filter(({ name }) => name !== "pause" && name !== "kubelet");
-    expect(check(bundleOf({ ...whole, entries }, undefined), "linux/arm64")).toEqual([
+    expect(
+      check(bundleOf({ ...whole, entries }, undefined), { platform: "linux/arm64", runtime: "bundled" }),
+    ).toEqual([
       'BundlePlatform: Bundle "test-1.20.2" is for linux/amd64; this host is linux/arm64; use the bundle made for this platform',
       'BundleIncomplete: Bundle "test-1.20.2" has no image "pause"; make the bundle again',
       'BundleIncomplete: Bundle "test-1.20.2" has no program "kubelet"; make the bundle again',
+      'BundleIncomplete: Bundle "test-1.20.2" has no container runtime; make the bundle again',
     ]);
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import {
+  bundle,
   cgroupV1,
   config,
   container,
+  entriesWithRuntime,
   lines,
   type Overrides,
   type PlanOverrides,
@@ -34,7 +36,7 @@ const errors: Case[] = [
     "a Docker beside the bundle's engine",
     {},
     "EngineTwice: The bundle's container engine is to be used, but docker.service runs on this host; expected no other engine => set --container-runtime to host, or run systemctl disable --now docker.service docker.socket",
-    { node: { runtime: "bundled" }, installed: false },
+    { node: { runtime: "bundled" }, installed: false, bundle: bundle({ entries: entriesWithRuntime() }) },
   ],
   [
     "an old Docker",

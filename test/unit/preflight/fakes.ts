@@ -223,6 +223,13 @@ export function entries(): BundleEntry[] {
   ];
 }
 
+/** Entries of a bundle that brings an engine of 100 MiB as well. */
+export function entriesWithRuntime(): BundleEntry[] {
+  const [any] = entries();
+  const runtime = { ...any, kind: "runtime", name: "bin/dockerd", size: 100 * 2 ** 20, mode: 0o755 };
+  return [...entries(), runtime as BundleEntry];
+}
+
 /** A bundle of which only the index is at hand, or one whose content is as its check says. */
 export function bundle(
   over: {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { EMPTY_BUNDLE } from "../../../src/bundle/bundle.ts";
 import { checks } from "../../../src/preflight/checks.ts";
 import { allCodes, bundleCodes } from "../../../src/preflight/codes.ts";
 import { withVerdict } from "../../../src/preflight/preflight.ts";
@@ -60,6 +61,22 @@ describe("the report of preflight", () => {
       { code: "Bundle", message: "Cannot open the bundle", hint: "name it" },
     ]);
     expect([...codes(passed), ...codes(unseen)].filter((code) => code.startsWith("Bundle"))).toEqual([]);
+  });
+
+  test("does not miss programs that a bundle would bring which cannot be opened", async () => {
+    const host = {
+      missingPrograms: ["iptables", "socat"],
+      engine: "none",
+      units: [{ name: "docker.service", load: "not-found", active: false, mainPid: 0 }],
+    } as const;
+    const plan = {
+      node: { runtime: "bundled" },
+      bundle: EMPTY_BUNDLE,
+      bundleProblem: { message: "Cannot open the bundle" },
+    } as const;
+    const { errors, warnings, unseen } = await preflight(host, plan);
+    expect([codes(errors), codes(warnings)]).toEqual([["Bundle"], []]);
+    expect(codes(unseen)).toEqual(expect.arrayContaining(["ProgramMissing", "ProgramMissed"]));
   });
 
   test("takes in what others have looked at", async () => {

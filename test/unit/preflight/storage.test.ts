@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import type { BundleEntry } from "../../../src/bundle/index-format.ts";
-import { bundle, config, entries, lines, type Overrides, type PlanOverrides, preflight } from "./fakes.ts";
+import {
+  bundle,
+  config,
+  entriesWithRuntime,
+  lines,
+  type Overrides,
+  type PlanOverrides,
+  preflight,
+} from "./fakes.ts";
 
 type Case = [name: string, host: Overrides, line: string, plan?: PlanOverrides];
 
@@ -136,14 +143,6 @@ describe("runPreflight() on disks", () => {
   });
 
   test("counts the bundle's own engine, where it will keep its files and its data", async () => {
-    const runtime = {
-      ...entries()[0],
-      kind: "runtime",
-      name: "bin/dockerd",
-      size: 100 * 2 ** 20,
-      mode: 0o755,
-    };
-    const all = [...entries(), runtime as BundleEntry];
     const host: Overrides = {
       units: [{ name: "docker.service", load: "not-found", active: false, mainPid: 0 }],
       engine: "none",
@@ -152,7 +151,7 @@ describe("runPreflight() on disks", () => {
     };
     const plan = {
       node: { runtime: "bundled" as const },
-      bundle: bundle({ entries: all, damage: () => [] }),
+      bundle: bundle({ entries: entriesWithRuntime(), damage: () => [] }),
     };
     const { errors } = await preflight(host, plan);
     expect(errors.map(({ message }) => message)).toEqual([
