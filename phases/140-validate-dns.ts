@@ -48,7 +48,7 @@ export const validateDns: Phase = {
       clock: ctx.clock,
       signal: ctx.signal,
       say,
-      hint: "see kubectl -n kube-system describe deployment coredns",
+      hint: "see kubectl -n kube-system describe deployment coredns, and nodelet preflight for a packet filter in the way",
     });
   },
   stop: async () => "unchanged",

@@ -10,6 +10,7 @@ import * as machine from "./checks/machine.ts";
 import * as mounts from "./checks/mounts.ts";
 import * as names from "./checks/names.ts";
 import * as network from "./checks/network.ts";
+import * as nft from "./checks/nft.ts";
 import * as platform from "./checks/platform.ts";
 import * as runtimes from "./checks/runtimes.ts";
 import * as settings from "./checks/settings.ts";
@@ -56,6 +57,7 @@ export const checks: readonly Check[] = [
   network.portInUse,
   machine.firewalldActive,
   firewall.firewallRules,
+  nft.nftRules,
   firewall.endpointAgent,
   names.networkManager,
   names.nmCloudSetup,

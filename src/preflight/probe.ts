@@ -109,6 +109,8 @@ export interface HostProbe {
    * there is no such program, or this user may not ask it. Asking loads no kernel module.
    */
   firewallRules(): Promise<string | undefined>;
+  /** What `nft -j list ruleset` prints, all tables of all families; the same as above when there are none, or no such program. */
+  nftRules(): Promise<string | undefined>;
   /** Undefined when no engine answers. */
   engine(): Promise<ProbedEngine | undefined>;
 }

@@ -12,7 +12,7 @@ import { measureSyncedWrites } from "./synced-writes.ts";
 
 const PROGRAM_DEADLINE_MS = 10_000;
 
-/** The running host. It reads what the kernel offers as files; the programs that it starts are systemctl and iptables. */
+/** The running host. It reads what the kernel offers as files; the programs that it starts are systemctl, iptables and nft. */
 export function systemProbe(host: Host): HostProbe {
   const place = (path: string) => host.place(path);
   return {
@@ -45,6 +45,7 @@ export function systemProbe(host: Host): HostProbe {
     units: (names) => showUnits(host, names),
     activeUnits: () => listActiveUnits(host),
     firewallRules: () => readFirewallRules(host),
+    nftRules: () => readNftRules(host),
     engine: () => lookAtEngine(DOCKER_SOCKET),
   };
 }
@@ -116,6 +117,11 @@ async function readFirewallRules(host: Host): Promise<string | undefined> {
   const legacy = (await realPath(program)).includes("legacy");
   const used = legacy ? await hasLegacyRules(host) : await hasNfTables(host);
   return used ? await output(host, ["iptables", "-S"]) : "";
+}
+
+async function readNftRules(host: Host): Promise<string | undefined> {
+  if (Bun.which("nft", { PATH: BASE_ENV.PATH }) === null) return undefined;
+  return (await hasNfTables(host)) ? await output(host, ["nft", "-j", "list", "ruleset"]) : "";
 }
 
 /** The older iptables would load its table by looking at it. */

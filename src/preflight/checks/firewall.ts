@@ -6,7 +6,7 @@ import { fateOf, parseFirewall } from "../firewall.ts";
 const KUBELET_PORT = 10250;
 
 /** A port that nobody opens stands for any packet that is forwarded. */
-const ANY_PORT = 1;
+export const ANY_PORT = 1;
 
 /** Programs that watch a host and set the packet filter as their server says, by their units. */
 const AGENTS: readonly { name: string; unit: RegExp }[] = [
@@ -29,12 +29,13 @@ export const firewallRules: Check = {
   level: "warning",
   title: "the packet filter lets the node's ports be reached",
   unseen: (input) =>
-    needsRoot(input) ?? (input.facts.firewallRules === undefined ? "there is no iptables to ask" : undefined),
+    needsRoot(input) ?? (isUnasked(input) ? "there is neither iptables nor nft to ask" : undefined),
   run(input) {
     const { facts, config } = input;
     const firewall = parseFirewall(facts.firewallRules ?? "");
-    const ports = [...(config.role === "master" ? [config.apiPort] : []), KUBELET_PORT];
-    const closed = ports.filter((port) => fateOf(firewall, { chain: "INPUT", port }) === "closed");
+    const closed = filteredPorts(config).filter(
+      (port) => fateOf(firewall, { chain: "INPUT", port }) === "closed",
+    );
     // Our plugin puts its own rules in front; another one's are its own business, but it cannot know of a REJECT for all.
     const forward =
       config.networkPlugin === "noop" &&
@@ -53,6 +54,15 @@ export const firewallRules: Check = {
     ];
   },
 };
+
+function isUnasked({ facts }: CheckInput): boolean {
+  return facts.firewallRules === undefined && facts.nftRules === undefined;
+}
+
+/** The ports that pods and other nodes must reach. */
+export function filteredPorts({ role, apiPort }: CheckInput["config"]): number[] {
+  return [...(role === "master" ? [apiPort] : []), KUBELET_PORT];
+}
 
 function inputProblem({ facts, config }: CheckInput, closed: readonly number[]) {
   const ufw = facts.firewallRules?.includes("-N ufw-") === true;

@@ -16,7 +16,7 @@ export const firewall: Explanations = {
   },
   FirewallRules: {
     checked:
-      "What iptables -S says: whether a new TCP connection to the API server's port and to 10250 is let in. A rule with further conditions, a source or an interface, counts as letting in. Rules made with nft alone are not seen.",
+      "What iptables -S says: whether a new TCP connection to the API server's port and to 10250 is let in. A rule with further conditions, a source or an interface, counts as letting in. Tables made with nft alone have a check of their own.",
     why: "Pods reach the API through this host's INPUT chain as well: without it there is no DNS in the cluster, and validation of DNS fails at the end of init. Other nodes and kubectl elsewhere are kept out.",
     ways: [
       ["With ufw: ufw allow 6443/tcp, ufw allow 10250/tcp and ufw allow from CONTAINERS_CIDR."],
@@ -26,6 +26,19 @@ export const firewall: Explanations = {
       ],
     ],
     init: "Rules of FORWARD are no problem: the bridge plugin and kube-proxy put theirs in front of it.",
+  },
+  NftRules: {
+    checked:
+      "What nft -j list ruleset says, where that program is there: whether each chain at the hook input lets in a new TCP connection to the API server's port and to 10250, and each at the hook forward lets anything through. A rule with further conditions counts as letting through.",
+    why: "A packet must pass every chain at its hook: what Kubernetes accepts in tables of iptables is dropped in another table all the same. Without the API there is no DNS in the cluster; without forwarding, pods reach no service.",
+    ways: [
+      [
+        "nft insert rule FAMILY TABLE CHAIN tcp dport 6443 accept, and 10250, for the chain at the hook input.",
+        "nft insert rule FAMILY TABLE CHAIN ip saddr CONTAINERS_CIDR accept, for both hooks; ip daddr too at the hook forward.",
+        "Keep them where the host keeps its rules, for example /etc/nftables.conf.",
+      ],
+    ],
+    init: "The tables that iptables makes with nft get the rules of the bridge plugin and of kube-proxy.",
   },
   EndpointAgent: {
     checked:

@@ -15,6 +15,8 @@ export interface NetworkFacts {
   mtu: number | undefined;
   /** What `iptables -S` prints; undefined when it could not be asked. */
   firewallRules: string | undefined;
+  /** What `nft -j list ruleset` prints; undefined when it could not be asked. */
+  nftRules: string | undefined;
   hostname: string;
   /** Names of `/etc/hosts`. */
   hostsNames: readonly string[];
@@ -35,15 +37,17 @@ const NETWORK_MANAGER = {
 export async function lookAtNetwork(probe: HostProbe, plan: Plan): Promise<NetworkFacts> {
   const addresses = probe.addresses();
   const uplink = addresses.find(({ address }) => address === plan.node.ip)?.interface;
-  const [routes, listeners, interfaces, mtu, firewallRules, names, unmanagedDevices] = await Promise.all([
-    probe.readText("/proc/net/route"),
-    probe.listeners(portsOf(plan).map(({ port }) => port)),
-    probe.list("/sys/class/net"),
-    uplink === undefined ? undefined : probe.readText(`/sys/class/net/${uplink}/mtu`),
-    probe.firewallRules(),
-    lookAtNames(probe),
-    readUnmanaged(probe),
-  ]);
+  const [routes, listeners, interfaces, mtu, firewallRules, nftRules, names, unmanagedDevices] =
+    await Promise.all([
+      probe.readText("/proc/net/route"),
+      probe.listeners(portsOf(plan).map(({ port }) => port)),
+      probe.list("/sys/class/net"),
+      uplink === undefined ? undefined : probe.readText(`/sys/class/net/${uplink}/mtu`),
+      probe.firewallRules(),
+      probe.nftRules(),
+      lookAtNames(probe),
+      readUnmanaged(probe),
+    ]);
   const own = addresses.map((one) => ({ interface: one.interface, cidr: networkOf(one.cidr) }));
   const all = [...parseRoutes(routes ?? ""), ...own];
   const networks = [...new Map(all.map((one) => [`${one.interface} ${one.cidr}`, one])).values()];
@@ -55,6 +59,7 @@ export async function lookAtNetwork(probe: HostProbe, plan: Plan): Promise<Netwo
     interfaces,
     mtu: mtu === undefined ? undefined : Number(mtu),
     firewallRules,
+    nftRules,
     unmanagedDevices,
   };
 }

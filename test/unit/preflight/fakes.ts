@@ -77,6 +77,8 @@ export interface Overrides {
   engine?: Partial<ProbedEngine> | "none";
   activeUnits?: readonly string[];
   firewall?: string | "none";
+  /** The output of nft; a host without it otherwise. */
+  nft?: string;
   /** Free bytes by mount point. */
   free?: Readonly<Record<string, number>>;
   /** Bytes of every file system. */
@@ -141,6 +143,7 @@ export function healthyProbe(over: Overrides = {}): HostProbe {
       over.units === "none"
         ? undefined
         : (over.activeUnits ?? ["systemd-timesyncd.service", "docker.service"]),
+    nftRules: async () => over.nft,
     firewallRules: async () =>
       over.firewall === "none" ? undefined : (over.firewall ?? "-P INPUT ACCEPT\n"),
     engine: async () => (over.engine === "none" ? undefined : engine(over.engine ?? {})),

@@ -90,13 +90,13 @@ describe("runPreflight() on the packet filter", () => {
     ]);
   });
 
-  test("says that it could not look where there is no iptables", async () => {
+  test("says that it could not look where there is neither iptables nor nft", async () => {
     const { unseen } = await preflight({ firewall: "none" });
     expect(unseen).toEqual([
       {
         code: "FirewallRules",
         title: "the packet filter lets the node's ports be reached",
-        reason: "there is no iptables to ask",
+        reason: "there is neither iptables nor nft to ask",
       },
     ]);
   });

@@ -10,7 +10,7 @@ const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code
 
 describe("the report of preflight", () => {
   test("names every check once: passed, found something, or not seen", async () => {
-    const host = { uid: 1000, cpus: 1, listeners: [{ port: 6443 }, { port: 10250 }] };
+    const host = { uid: 1000, cpus: 1, listeners: [{ port: 6443 }, { port: 10250 }], nft: "" };
     const { passed, errors, warnings, unseen } = await preflight(host, { looking: true });
     const all = [
       ...passed,
