@@ -5,6 +5,7 @@ import { inNetworkOf } from "../../scripts/lab/host.ts";
 import { expectHealthy, expectRefusal, settleKernel } from "../lab/faults.ts";
 import { initNode, story, type TestNode, waitUntil } from "../lab/harness.ts";
 import { askTillAll, WHO, whoAlone } from "../lab/objects.ts";
+import { bringNft } from "../lab/nft.ts";
 import { diff, type Snapshot, snapshot } from "../lab/snapshot.ts";
 
 const IP = "10.89.0.23";
@@ -23,18 +24,30 @@ const LINKS = [
   ...["eth1", "br0", "docker0"].map((name) => `link set ${name} up`),
 ];
 
-/** As firewalld has it: nothing comes in or through but what a rule lets. */
-const CLOSED = [
+/** Nothing comes in or through but what a rule lets: in tables of iptables enough for a node, in the site's own with nft not. */
+const IPTABLES = [
   "-A INPUT -i lo -j ACCEPT",
   "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
   "-A INPUT -p icmp -j ACCEPT",
+  "-A INPUT -p tcp -m multiport --dports 6443,10250 -j ACCEPT",
+  "-A INPUT -s 10.20.0.0/16 -j ACCEPT",
   "-P INPUT DROP",
   "-P FORWARD DROP",
 ];
-const OPENED = [
-  "-A INPUT -p tcp -m multiport --dports 6443,10250 -j ACCEPT",
-  "-A INPUT -s 10.20.0.0/16 -j ACCEPT",
-];
+const SITE = `table inet site {
+  chain input {
+    type filter hook input priority filter; policy drop;
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    iifname "lo" accept
+    icmp type echo-request accept
+    tcp dport 22 accept
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+  }
+}
+`;
 
 /** What the operator has told an engine that is still to come. */
 const DAEMON_JSON = `s|^{|{\\n  "log-opts": { "max-size": "3m", "labels": "a" }, "max-concurrent-downloads": 7,|`;
@@ -89,23 +102,38 @@ async function expectUndone(node: TestNode, before: Snapshot): Promise<void> {
 describe("a bare host that is not like others", () => {
   let before: Snapshot;
   let hardened: string;
+  let rules: string;
   const { step } = story({ name: "e2e-bare-hard", ip: IP, bare: true }, async (node) => {
     await settleKernel(node);
     for (const words of LINKS) await inNetworkOf(node.name, ["ip", ...words.split(" ")]);
-    for (const rule of [...CLOSED, ...OPENED])
+    for (const rule of IPTABLES)
       await inNetworkOf(node.name, ["iptables", "--wait", "30", ...rule.split(" ")]);
+    await bringNft(node);
+    await node.sh("nft -f -", { input: SITE });
     await node.sh(HARDENED);
-    before = await snapshot(node.host);
   });
 
-  step("is asked which of its addresses is the node's, when no route tells", (node) =>
-    expectRefusal(node, {
-      script: "nodelet init",
-      exitCode: 4,
-      stderr: `error: Configuration is not valid: 1 problem
-  nodeIp: there is no default route to tell the address of this node by; its addresses: ${IP} (eth0), 192.168.50.1 (br0), 192.168.77.2 (eth1); set --node-ip
-`,
-    }),
+  step(
+    "is told of each chain of a firewall that would keep pods from the API and from each other, and how to open it",
+    async (node) => {
+      const { stdout, exitCode } = await node.nodelet(["preflight", "--node-ip", IP, "-o", "json"]);
+      const { warnings } = JSON.parse(stdout) as {
+        warnings: { code: string; message: string; hint: string }[];
+      };
+      const found = warnings.filter(({ code }) => code === "NftRules");
+      expect([exitCode, found.map(({ message }) => message.split(";")[0])]).toEqual([
+        0,
+        [
+          'The nft chain "inet site input" lets nobody in to TCP 6443 and 10250',
+          'The nft chain "inet site forward" lets no packet through',
+        ],
+      ]);
+      for (const { hint } of found)
+        await node.sh(/^run (.+), and keep/.exec(hint)?.[1]?.replaceAll(" and ", " && ") ?? "false");
+      expect((await node.nodelet(["preflight", "--node-ip", IP])).stdout).not.toContain("NftRules");
+      rules = await node.sh("nft list table inet site");
+      before = await snapshot(node.host);
+    },
   );
 
   step("shows all that init would do, and does nothing of it", async (node) => {
@@ -117,6 +145,16 @@ describe("a bare host that is not like others", () => {
     expect(planned.filter(({ kind }) => kind === "image")).toHaveLength(7);
     expect(diff(before, await snapshot(node.host))).toEqual([]);
   });
+
+  step("is asked which of its addresses is the node's, when no route tells", (node) =>
+    expectRefusal(node, {
+      script: "nodelet init",
+      exitCode: 4,
+      stderr: `error: Configuration is not valid: 1 problem
+  nodeIp: there is no default route to tell the address of this node by; its addresses: ${IP} (eth0), 192.168.50.1 (br0), 192.168.77.2 (eth1); set --node-ip
+`,
+    }),
+  );
 
   step(
     "is a node all the same: umask 077, /usr read-only, nothing executable elsewhere, a firewall",
@@ -151,7 +189,10 @@ describe("a bare host that is not like others", () => {
     expect(await podServers(node)).toBe("nameserver 127.0.0.1\nsearch .");
   });
 
-  step("is afterwards as it was", (node) => expectUndone(node, before));
+  step("is afterwards as it was, its firewall included", async (node) => {
+    await expectUndone(node, before);
+    expect(await node.sh("nft list table inet site")).toBe(rules);
+  });
 
   step("is a node without any resolv.conf too, with the same modes under another umask", async (node) => {
     await node.sh("umount /etc/resolv.conf && umount /etc/resolv.conf && rm -f /etc/resolv.conf");
