@@ -155,6 +155,12 @@ describe("a bare host", () => {
     }
   });
 
+  step("changes nothing when init is run again", async (node) => {
+    const again = await node.nodelet(["init", "-o", "json"]);
+    expect(again.exitCode).toBe(0);
+    expect(JSON.parse(again.stdout)).toMatchObject({ node: node.name, ip: node.ip, changed: [] });
+  });
+
   step("lists its phases, stops all of them and starts them again", async (node) => {
     const kept = await keepData(node, "before the stop");
     expect(JSON.parse((await phases(node, "list", "-o", "json")).stdout)).toHaveLength(18);
