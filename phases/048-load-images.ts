@@ -31,7 +31,8 @@ export const loadImages: Phase = {
         (image) =>
           ({
             kind: "image",
-            ...pick(image),
+            reference: image.reference,
+            imageId: image.imageId,
             archive: () => counted(ctx.bundle.content(image), (bytes) => report(image.name, bytes)),
             from: ctx.bundle.source?.path ?? ctx.bundle.index.name,
           }) as const,
@@ -70,8 +71,6 @@ function installedIndex({ index }: Bundle): string {
   const { format, name, platform, entries, links } = index;
   return `${JSON.stringify({ format, name, platform, entries, ...(links && { links }) }, null, 2)}\n`;
 }
-
-const pick = ({ reference, imageId }: ImageEntry) => ({ reference, imageId });
 
 /** Images whose name does not stand for the id of the index, or that nothing holds. */
 async function missingImages({ docker, bundle, host }: Ctx): Promise<ImageEntry[]> {

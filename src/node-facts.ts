@@ -3,6 +3,8 @@ import { hostname, networkInterfaces } from "node:os";
 import type { Config } from "./config/config.ts";
 import { firstSubnet, nthAddress } from "./config/net.ts";
 import { ConfigError } from "./errors.ts";
+import { DEFAULT_ROUTE, parseRoutes } from "./host/routes.ts";
+import { HOST_PATH } from "./host/run.ts";
 
 /** What the configuration leaves to be found out, settled. */
 export interface NodeFacts {
@@ -60,9 +62,6 @@ const UNIT_DIRS = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"].map(
   (dir) => `${dir}/systemd/system`,
 );
 
-/** Where a host has programs of its own. */
-const HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /** A masked unit is a link to nowhere, and still somebody's decision. */
 function hasDocker(): boolean {
   const isThere = (path: string) => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -73,11 +72,8 @@ function hasDocker(): boolean {
 }
 
 function defaultInterface(): string | undefined {
-  const lines = readFileSync("/proc/net/route", "utf8").split("\n").slice(1);
-  const fields = lines.map((line) => line.split("\t"));
-  return fields.find(
-    ([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000",
-  )?.[0];
+  const routes = parseRoutes(readFileSync("/proc/net/route", "utf8"));
+  return routes.find(({ cidr }) => cidr === DEFAULT_ROUTE)?.interface;
 }
 
 /** What an earlier run settled. */

@@ -11,7 +11,7 @@ import { readStackIndex } from "./stack.ts";
 import { bytesToVerify, verifyBundleFile } from "./verify.ts";
 
 /** The running program by a name that stays good when its file is replaced or removed. */
-const SELF = "/proc/self/exe";
+export const SELF = "/proc/self/exe";
 
 const COPY_AGAIN = "copy the bundle again; the copy or its medium is damaged";
 

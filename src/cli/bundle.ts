@@ -2,6 +2,7 @@ import { type BundleFile, openBundleFile } from "../bundle/bundle-file.ts";
 import type { BundleEntry } from "../bundle/index-format.ts";
 import { digestsOf } from "../bundle/index-rules.ts";
 import { signerOf } from "../bundle/signature.ts";
+import { SELF } from "../bundle/sources.ts";
 import { builtInKeys, readPublicKey, type TrustedKey } from "../bundle/trust.ts";
 import { AppError, ExitCode } from "../errors.ts";
 import { sizeText } from "../size-text.ts";
@@ -20,9 +21,7 @@ export async function openGiven({ bundle }: Pick<BundleOptions, "bundle">): Prom
   const own = bundle === undefined && Bun.isStandaloneExecutable;
   const path = bundle ?? process.execPath;
   const file =
-    bundle !== undefined || own
-      ? await openBundleFile({ path, ...(own && { place: "/proc/self/exe" }) })
-      : undefined;
+    bundle !== undefined || own ? await openBundleFile({ path, ...(own && { place: SELF }) }) : undefined;
   if (file) return file;
   throw new AppError(`Cannot find a bundle in "${path}": it is a program with nothing behind it`, {
     hint: "name a bundle with --bundle FILE, or make one: nodelet bundle create",

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { systemClock } from "../ctx.ts";
-import { OWN_ENGINE } from "../docker/engine-unit.ts";
+import { HOST_ENGINE, OWN_ENGINE } from "../docker/engine-unit.ts";
 import { findOrphans } from "../docker/orphans.ts";
 import { type DockerSettings, dockerNeed, parseDockerSettings } from "../docker/settings.ts";
 import { AppError, codeOf } from "../errors.ts";
@@ -13,7 +13,6 @@ import { realHost } from "../host/real.ts";
 import { paths } from "../paths.ts";
 import { until } from "../runner/wait.ts";
 
-const HOST_ENGINE = "docker.service";
 const DOCKER_BEFORE = `${paths.stateDir}/docker-before-reset.json`;
 
 /** The unit of the engine that the node uses: the one that nodelet brought, where that is to be undone. */

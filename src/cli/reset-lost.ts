@@ -85,8 +85,8 @@ function record(kind: KindName, key: string): JournalRecord {
 
 /** The way to services. That it is ours is sure: init refuses a host with such a route. */
 async function servicesRoute(machine: Machine, services: string | undefined): Promise<JournalRecord[]> {
-  const found = (await readRoutes(machine)).filter(({ destination }) => destination === services);
-  return found.map(({ destination }) => record("route", destination));
+  const found = (await readRoutes(machine)).filter(({ cidr }) => cidr === services);
+  return found.map(({ cidr }) => record("route", cidr));
 }
 
 /** What the engine has of ours; undefined when nobody can be asked. */

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { fileContent } from "../bundle/content.ts";
+import { SELF } from "../bundle/sources.ts";
 import type { Ctx } from "../ctx.ts";
 import { sha256File } from "../host/hash.ts";
 import { ensureAll, type Outcome } from "../host/host.ts";
@@ -14,11 +15,9 @@ import { DAEMON_UNIT, renderDaemonUnit } from "./unit.ts";
 export async function installDaemon({ host, bundle }: Ctx): Promise<Outcome> {
   // From source there is no program to install.
   if (!Bun.isStandaloneExecutable) return "unchanged";
-  // By this name it can still be read after its file was removed.
-  const program = "/proc/self/exe";
   const files = await ensureAll(host, [
     { kind: "dir", path: "/opt/pf9/nodelet", mode: 0o755 },
-    await copyOf(program, { path: paths.program, mode: 0o755 }),
+    await copyOf(SELF, { path: paths.program, mode: 0o755 }),
     ...(await separateBundle(bundle)),
     { kind: "dir", path: "/etc/systemd/system", mode: 0o755 },
     { kind: "file", path: paths.daemonUnit, content: renderDaemonUnit(), mode: 0o644 },

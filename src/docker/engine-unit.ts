@@ -1,13 +1,17 @@
 import type { Config } from "../config/config.ts";
+import { BASE_ENV } from "../host/run.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import { paths } from "../paths.ts";
 
 /** The unit of the container engine that nodelet brings. */
 export const OWN_ENGINE = "pf9-docker.service";
 
+/** The unit of the host's own Docker. */
+export const HOST_ENGINE = "docker.service";
+
 /** The unit of the node's container engine. */
 export function engineUnit({ runtime }: Pick<NodeFacts, "runtime">): string {
-  return runtime === "bundled" ? OWN_ENGINE : "docker.service";
+  return runtime === "bundled" ? OWN_ENGINE : HOST_ENGINE;
 }
 
 /** Where nobody listens, on the host itself: what goes there is refused within a millisecond. */
@@ -35,7 +39,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NotifyAccess=main
-Environment=PATH=${paths.binDir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+Environment=PATH=${BASE_ENV.PATH}
 Environment=HTTP_PROXY=${NOWHERE} HTTPS_PROXY=${NOWHERE} NO_PROXY=${["localhost", "127.0.0.0/8", ...imageRegistries].join(",")}${imageRegistries.length === 0 ? `\nEnvironment=${NO_QUERIES}` : ""}
 ExecStart=${paths.binDir}/dockerd
 ExecReload=/bin/kill -s HUP $MAINPID

@@ -141,32 +141,27 @@ function appendWhole(path: string, line: string): number {
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
   const whole = Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1));
   if (whole !== Buffer.byteLength(text)) truncateSync(path, whole);
-  const file = openSync(path, "a", 0o600);
+  writeSynced(path, { flag: "a", text: line });
+  return whole;
+}
+
+/** Writes a text, on the disk when this returns. */
+function writeSynced(path: string, { flag, text }: { flag: "a" | "w"; text: string }): void {
+  const file = openSync(path, flag, 0o600);
   try {
-    writeAll(file, line);
+    const bytes = Buffer.from(text);
+    // A full disk may take the first part without an error; the next write of the rest then has it.
+    for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  return whole;
-}
-
-/** A full disk may take the first part of a text without an error; the next write of the rest then has it. */
-function writeAll(file: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
 }
 
 function writeAtomicallySync(path: string, text: string): void {
   const temporary = temporaryOf(path);
   try {
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      writeAll(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    writeSynced(temporary, { flag: "w", text });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });

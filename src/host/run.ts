@@ -1,8 +1,11 @@
 import { AppError } from "../errors.ts";
 
+/** Where a host has programs of its own. */
+export const HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** The only environment that programs started by nodelet see, unless a caller gives more. */
 export const BASE_ENV = {
-  PATH: "/opt/pf9/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  PATH: `/opt/pf9/bin:${HOST_PATH}`,
   LANG: "C.UTF-8",
   LC_ALL: "C.UTF-8",
 };

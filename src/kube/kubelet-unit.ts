@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import { engineUnit } from "../docker/engine-unit.ts";
+import { BASE_ENV } from "../host/run.ts";
 import { paths } from "../paths.ts";
 import { HOST_RESOLVER } from "./resolver.ts";
 import type { KubeVersionFacts } from "./versions.ts";
@@ -32,7 +33,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Environment=NODELET_INPUTS=${unit.inputs}
-Environment=PATH=/opt/pf9/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+Environment=PATH=${BASE_ENV.PATH}
 WorkingDirectory=${paths.kubeletDir}
 ExecStart=${paths.binDir}/kubelet \\
 ${flags}

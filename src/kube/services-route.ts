@@ -22,8 +22,8 @@ export async function servicesRoute({
 export async function hasRoute({ host, config }: Pick<Ctx, "host" | "config">): Promise<boolean> {
   const services = parseCidr(config.servicesCidr);
   const routes = await readRoutes(host);
-  return routes.some(({ destination }) => {
-    const block = parseCidr(destination);
+  return routes.some(({ cidr }) => {
+    const block = parseCidr(cidr);
     return services !== undefined && block !== undefined && contains(block, services);
   });
 }

@@ -1,31 +1,4 @@
-import { type Cidr, formatCidr, parseCidr } from "../config/net.ts";
-
-/** A block of addresses that an interface leads to. */
-export interface Network {
-  interface: string;
-  cidr: string;
-}
-
-/** The networks of `/proc/net/route`, the default route left out. */
-export function parseRoutes(text: string): Network[] {
-  const rows = text
-    .split("\n")
-    .slice(1)
-    .map((line) => line.split("\t"));
-  return rows.flatMap(([name, destination = "", , , , , , mask = ""]) => {
-    if (!name || Number.parseInt(mask, 16) === 0) return [];
-    const block: Cidr = { family: 4, base: littleEndian(destination), prefix: ones(littleEndian(mask)) };
-    return [{ interface: name, cidr: formatCidr(block) }];
-  });
-}
-
-function littleEndian(hex: string): bigint {
-  return BigInt(`0x${(hex.match(/../g) ?? ["0"]).reverse().join("")}`);
-}
-
-function ones(value: bigint): number {
-  return value.toString(2).replaceAll("0", "").length;
-}
+import { formatCidr, parseCidr } from "../config/net.ts";
 
 /** The block that an address with a prefix is in: `10.88.0.11/24` → `10.88.0.0/24`. */
 export function networkOf(cidr: string): string {

@@ -2,21 +2,11 @@
 // between. The judge looks from outside too: routes, interfaces, packet filter.
 import { describe, expect } from "bun:test";
 import { killInit, settleKernel } from "../lab/faults.ts";
-import { initNode, story, type TestNode } from "../lab/harness.ts";
+import { initNode, story } from "../lab/harness.ts";
 import { diff, type Snapshot, snapshot } from "../lab/snapshot.ts";
+import { expectUndone } from "../lab/undone.ts";
 
 const NOTHING = { exitCode: 0, stdout: "Nothing to undo: this host is not a node.\n", stderr: "" };
-const EQUAL = /^Undid \d+ changes in .+; host equals its state before init\.\n$/;
-
-/** Undoes all; the program and the judge agree that it is undone. */
-async function expectUndone(node: TestNode, before: Snapshot): Promise<void> {
-  expect(await node.nodelet(["reset", "--yes"])).toEqual({
-    exitCode: 0,
-    stdout: expect.stringMatching(EQUAL),
-    stderr: "",
-  });
-  expect(diff(before, await snapshot(node.host))).toEqual([]);
-}
 
 describe("a bare host", () => {
   let before: Snapshot;

@@ -7,10 +7,10 @@ import { initNode, story, type TestNode, waitUntil } from "../lab/harness.ts";
 import { askTillAll, WHO, whoAlone } from "../lab/objects.ts";
 import { bringNft } from "../lab/nft.ts";
 import { diff, type Snapshot, snapshot } from "../lab/snapshot.ts";
+import { expectUndone } from "../lab/undone.ts";
 
 const IP = "10.89.0.23";
 const INIT = ["init", "--node-ip", IP];
-const EQUAL = /^Undid \d+ changes in .+; host equals its state before init\.\n$/;
 
 /** A second card with a cable, a bridge of a hypervisor, and one that a removed Docker left. */
 const LINKS = [
@@ -88,15 +88,6 @@ async function expectPods(node: TestNode): Promise<void> {
   const target = `http://who.default.svc.cluster.local:${WHO.port}`;
   const ask = ["exec", "who", "--", "etcdctl", `--endpoints=${target}`, "member", "list", "-w", "json"];
   expect(await askTillAll(() => node.kubectl(ask), ["who"])).toEqual(["who"]);
-}
-
-async function expectUndone(node: TestNode, before: Snapshot): Promise<void> {
-  expect(await node.nodelet(["reset", "--yes"])).toEqual({
-    exitCode: 0,
-    stdout: expect.stringMatching(EQUAL),
-    stderr: "",
-  });
-  expect(diff(before, await snapshot(node.host))).toEqual([]);
 }
 
 describe("a bare host that is not like others", () => {

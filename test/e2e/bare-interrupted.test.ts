@@ -4,23 +4,14 @@ import { describe, expect } from "bun:test";
 import { expectHealthy, killInit, settleKernel } from "../lab/faults.ts";
 import { initNode, story, type TestNode } from "../lab/harness.ts";
 import { diff, type Snapshot, snapshot } from "../lab/snapshot.ts";
+import { expectUndone } from "../lab/undone.ts";
 
 const PROGRAM = "/usr/local/bin/nodelet";
 const MIB = 2 ** 20;
-const EQUAL = /^Undid \d+ changes in .+; host equals its state before init\.\n$/;
 
 /** What preflight says of one thing. */
 const refusal = (code: string, message: string, hint: string) =>
   `error: Cannot go on: 1 preflight check failed\n  [${code}] ${message}\n    ${hint}\n  nodelet explain CODE tells more\n`;
-
-async function expectUndone(node: TestNode, before: Snapshot): Promise<void> {
-  expect(await node.nodelet(["reset", "--yes"])).toEqual({
-    exitCode: 0,
-    stdout: expect.stringMatching(EQUAL),
-    stderr: "",
-  });
-  expect(diff(before, await snapshot(node.host))).toEqual([]);
-}
 
 /** Runs the words of a shell, and expects that they are refused. The lock file is empty of meaning once its holder is gone. */
 async function expectWords(node: TestNode, script: string, stderr: string | RegExp): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Kind } from "../kind.ts";
 import { type Machine, placeOf } from "../machine.ts";
+import { parseRoutes, type Route } from "../routes.ts";
 
 /** A route out of an interface, without a gateway, in the main table. */
 export interface RouteWanted {
@@ -21,7 +22,7 @@ export const routeKind: Kind<RouteWanted, RouteFound> = {
   key: (wanted) => wanted.destination,
   async read(machine, { destination }) {
     const routes = await readRoutes(machine);
-    return { interface: routes.find((route) => route.destination === destination)?.interface ?? null };
+    return { interface: routes.find((route) => route.cidr === destination)?.interface ?? null };
   },
   same: (found) => found.interface !== null,
   async apply(machine, wanted) {
@@ -42,7 +43,7 @@ export const routeKind: Kind<RouteWanted, RouteFound> = {
   async restore(machine, { key, before }) {
     if (before.interface !== null) return;
     const routes = await readRoutes(machine);
-    const ours = routes.find((route) => route.destination === key);
+    const ours = routes.find((route) => route.cidr === key);
     if (ours) await machine.run(["ip", "route", "del", key, "dev", ours.interface]);
   },
   describe: (found, wanted) => ({
@@ -51,26 +52,8 @@ export const routeKind: Kind<RouteWanted, RouteFound> = {
   }),
 };
 
-/** The IPv4 routes of the main table, read from the kernel: a bare host has no program for it. */
-export async function readRoutes(
-  machine: Pick<Machine, "root">,
-): Promise<{ destination: string; interface: string }[]> {
+/** The IPv4 routes of the running host's main table. */
+export async function readRoutes(machine: Pick<Machine, "root">): Promise<Route[]> {
   const text = await readFile(placeOf(machine as Machine, "/proc/net/route"), "utf8").catch(() => "");
-  const rows = text
-    .split("\n")
-    .slice(1)
-    .map((line) => line.split("\t"));
-  return rows.flatMap(([name, destination, , , , , , mask]) => {
-    if (!name || !destination || !mask) return [];
-    return [{ destination: `${addressIn(destination)}/${prefixOf(mask)}`, interface: name }];
-  });
-}
-
-/** The kernel writes addresses as a number of the machine: little-endian on all that we run on. */
-function addressIn(hex: string): string {
-  return [...Buffer.from(hex, "hex")].reverse().join(".");
-}
-
-function prefixOf(mask: string): number {
-  return Number.parseInt(mask, 16).toString(2).replaceAll("0", "").length;
+  return parseRoutes(text);
 }

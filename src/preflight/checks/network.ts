@@ -2,7 +2,7 @@ import { type Cidr, contains, formatCidr, overlaps, parseCidr } from "../../conf
 import type { Check, CheckInput, Problem } from "../check.ts";
 import { setting } from "../check.ts";
 import { isOwnListener } from "../ours.ts";
-import type { Network } from "../parse.ts";
+import type { Route } from "../../host/routes.ts";
 import { CONTAINER_BRIDGES } from "./interfaces.ts";
 import { collides, portsOf, stopCommand } from "../ports.ts";
 
@@ -54,7 +54,7 @@ export const cidrOverlap: Check = {
 interface BlockUse {
   key: "containersCidr" | "servicesCidr";
   what: string;
-  networks: readonly Network[];
+  networks: readonly Route[];
   input: CheckInput;
 }
 
@@ -79,9 +79,9 @@ function overlapsOf(cidr: string, { key, what, networks, input }: BlockUse): Pro
 }
 
 /** Networks of others; not the bridge of our pods, nor our route to services. */
-function hostNetworks({ facts, installed, node, config }: CheckInput): Network[] {
+function hostNetworks({ facts, installed, node, config }: CheckInput): Route[] {
   const pods = parseCidr(node.podCidr);
-  const isRoute = ({ interface: name, cidr }: Network) =>
+  const isRoute = ({ interface: name, cidr }: Route) =>
     name === node.interface && cidr === config.servicesCidr;
   return facts.networks.filter((network) => {
     const block = parseCidr(network.cidr);

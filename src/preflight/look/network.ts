@@ -1,5 +1,6 @@
 import type { Plan } from "../check.ts";
-import { type Network, networkOf, parseRoutes } from "../parse.ts";
+import { DEFAULT_ROUTE, parseRoutes, type Route } from "../../host/routes.ts";
+import { networkOf } from "../parse.ts";
 import { portsOf } from "../ports.ts";
 import type { HostProbe, Listener, ProbedAddress } from "../probe.ts";
 import { readConfig } from "./machine.ts";
@@ -7,7 +8,7 @@ import { readConfig } from "./machine.ts";
 /** Interfaces, names and who filters packets. */
 export interface NetworkFacts {
   addresses: readonly ProbedAddress[];
-  networks: readonly Network[];
+  networks: readonly Route[];
   listeners: readonly Listener[];
   /** Names of all interfaces, with an address or without. */
   interfaces: readonly string[];
@@ -49,7 +50,8 @@ export async function lookAtNetwork(probe: HostProbe, plan: Plan): Promise<Netwo
       readUnmanaged(probe),
     ]);
   const own = addresses.map((one) => ({ interface: one.interface, cidr: networkOf(one.cidr) }));
-  const all = [...parseRoutes(routes ?? ""), ...own];
+  const byRoute = parseRoutes(routes ?? "").filter(({ cidr }) => cidr !== DEFAULT_ROUTE);
+  const all = [...byRoute, ...own];
   const networks = [...new Map(all.map((one) => [`${one.interface} ${one.cidr}`, one])).values()];
   return {
     ...names,
