@@ -22,8 +22,12 @@ export interface NodeFacts {
   dnsIp: string;
   /** The block that this node's pods get their addresses from. */
   podCidr: string;
-  /** Where programs of this node reach the API server. */
+  /** Where nodelet itself reaches the API: on a master its own server, on a worker the balancer. */
   server: string;
+  /** The balancer of this node, which leads to a master that is well: for the kubelet, kube-proxy and people. */
+  balancer: string;
+  /** It came to the cluster by join, so its etcd member and its authorities are from others. */
+  joined: boolean;
   /** `linux/amd64` */
   platform: string;
   /** Whose container engine the node uses: the host's, or the one that the bundle brings. */
@@ -80,6 +84,8 @@ function defaultInterface(): string | undefined {
 export interface RecordedFacts {
   nodeName?: string;
   nodeIp?: string;
+  podCidr?: string;
+  joined?: boolean;
   runtime?: NodeFacts["runtime"];
 }
 
@@ -100,12 +106,15 @@ export function nodeFacts(
     name: config.nodeName ?? options.recorded?.nodeName ?? options.names.hostname.toLowerCase(),
     ip,
     interface: options.names.addresses.find(({ address }) => address === ip)?.interface,
-    masterIp: config.masterIp ?? ip,
+    masterIp: config.masterVip ?? config.masterIp ?? ip,
     clusterId: config.clusterId ?? options.clusterId,
     apiServiceIp: nthAddress(config.servicesCidr, 1),
     dnsIp: nthAddress(config.servicesCidr, 10),
-    podCidr: config.podCidr ?? firstSubnet(config.containersCidr, config.nodeCidrMask),
-    server: `https://127.0.0.1:${config.apiPort}`,
+    podCidr:
+      config.podCidr ?? options.recorded?.podCidr ?? firstSubnet(config.containersCidr, config.nodeCidrMask),
+    server: `https://127.0.0.1:${config.role === "worker" ? config.balancerPort : config.apiPort}`,
+    balancer: `https://127.0.0.1:${config.balancerPort}`,
+    joined: options.recorded?.joined ?? false,
     platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
     runtime: runtimeOf(config, options),
   };

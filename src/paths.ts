@@ -17,6 +17,10 @@ export const paths = {
   stateDir: "/var/opt/pf9/nodelet",
   /** Which cluster and role this host has. */
   cluster: "/var/opt/pf9/nodelet/cluster.json",
+  /** The other nodes of the cluster. @see src/peers.ts */
+  peers: "/var/opt/pf9/nodelet/peers.json",
+  /** Which etcd member this master is, and whom it joined. */
+  etcdMember: "/var/opt/pf9/nodelet/etcd-member.json",
   /** The last operation of each phase. */
   phases: "/var/opt/pf9/nodelet/phases.json",
   /** Phases that an operator stopped by hand. */

@@ -43,6 +43,10 @@ export interface ClusterRecord {
   /** Settled by the first run. */
   nodeName?: string;
   nodeIp?: string;
+  /** Given by the cluster. */
+  podCidr?: string;
+  /** It came to a cluster that was there. */
+  joined?: boolean;
   runtime?: "host" | "bundled";
 }
 

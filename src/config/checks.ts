@@ -15,10 +15,11 @@ export const crossChecks: readonly CrossCheck[] = [
   { keys: ["containersCidr", "servicesCidr"], problem: blocksOverlap },
   { keys: ["containersCidr", "podCidr"], problem: podCidrOutside },
   { keys: ["containersCidr", "nodeCidrMask"], problem: nodeCidrMaskUnfit },
-  ...(["nodeIp", "masterIp"] as const).flatMap((host) =>
+  ...(["nodeIp", "masterIp", "masterVip"] as const).flatMap((host) =>
     (["containersCidr", "servicesCidr"] as const).map((block) => hostInside(host, block)),
   ),
   ...portChecks(),
+  { keys: ["masterVip", "masterVipInterface"], problem: vipWithoutInterface },
   { keys: ["etcdHeartbeatInterval", "etcdElectionTimeout"], problem: electionTooShort },
   { keys: ["cpuManagerPolicy", "reservedCpus"], problem: staticWithoutReserved },
   { keys: ["extraEnv"], problem: keyAsVariable },
@@ -42,7 +43,10 @@ function nodeCidrMaskUnfit({ containersCidr, nodeCidrMask }: Config): string | u
   return `nodeCidrMask ${nodeCidrMask} does not fit containersCidr ${containersCidr}; expected ${min} to ${max}`;
 }
 
-function hostInside(host: "nodeIp" | "masterIp", cidr: "containersCidr" | "servicesCidr"): CrossCheck {
+function hostInside(
+  host: "nodeIp" | "masterIp" | "masterVip",
+  cidr: "containersCidr" | "servicesCidr",
+): CrossCheck {
   const problem = (config: Config) => {
     const address = parseAddress(config[host] ?? "");
     if (!address || !contains(block(config[cidr]), address)) return undefined;
@@ -62,7 +66,7 @@ const TAKEN: Readonly<Record<number, string>> = {
 };
 
 function portChecks(): CrossCheck[] {
-  const ports = ["apiPort", "etcdClientPort", "etcdPeerPort"] as const;
+  const ports = ["apiPort", "balancerPort", "joinPort", "etcdClientPort", "etcdPeerPort"] as const;
   const taken = ports.map((port) => ({
     keys: [port],
     problem: (config: Config) => {
@@ -72,17 +76,21 @@ function portChecks(): CrossCheck[] {
         : `${port} ${config[port]} is a port of ${owner}; expected another`;
     },
   }));
-  const pairs = [
-    ["apiPort", "etcdClientPort"],
-    ["apiPort", "etcdPeerPort"],
-    ["etcdClientPort", "etcdPeerPort"],
-  ] as const;
+  const pairs = ports.flatMap((a, at) => ports.slice(at + 1).map((b) => [a, b] as const));
   const equal = pairs.map(([a, b]) => ({
     keys: [a, b],
     problem: (config: Config) =>
       config[a] === config[b] ? `${a} and ${b} are both ${config[a]}; expected different ports` : undefined,
   }));
   return [...taken, ...equal];
+}
+
+// One without the other does nothing, and whoever set it believes that it does.
+function vipWithoutInterface({ masterVip, masterVipInterface }: Config): string | undefined {
+  if ((masterVip === undefined) === (masterVipInterface === undefined)) return undefined;
+  return masterVip === undefined
+    ? `masterVipInterface ${masterVipInterface} is set and masterVip is not; expected both or none`
+    : `masterVip ${masterVip} is set and masterVipInterface is not; expected both or none`;
 }
 
 function electionTooShort({ etcdHeartbeatInterval, etcdElectionTimeout }: Config): string | undefined {

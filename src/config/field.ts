@@ -8,6 +8,8 @@ export interface FieldSpec {
   alias?: string | readonly string[];
   /** The key is also a flag of `init`. */
   flag?: boolean;
+  /** All nodes of a cluster have the same value: a node that joins is given it. */
+  shared?: boolean;
   /** The value is a path; a relative one given as a flag is taken from the working directory. */
   path?: boolean;
   /** Turns spellings that the original took into ours, before the schema sees them. */
@@ -22,6 +24,7 @@ export interface Field<T = unknown> {
   readonly about: string;
   readonly aliases: readonly string[];
   readonly flag: boolean;
+  readonly shared: boolean;
   readonly path: boolean;
   readonly adapt: (value: unknown) => unknown;
 }
@@ -50,6 +53,7 @@ function common(schema: z.ZodType, spec: FieldSpec): Omit<Field, "default"> {
     about: spec.about,
     aliases: spec.alias === undefined ? [] : [spec.alias].flat(),
     flag: spec.flag ?? false,
+    shared: spec.shared ?? false,
     path: spec.path ?? false,
     adapt: spec.adapt ?? ((value) => value),
   };

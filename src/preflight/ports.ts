@@ -27,6 +27,8 @@ export function portsOf({ config, node }: Pick<Plan, "config" | "node">): NodePo
       master: true,
     },
     { port: config.etcdPeerPort, use: "etcd peer", key: "etcdPeerPort", on: [node.ip], master: true },
+    { port: config.joinPort, use: "joining nodes", key: "joinPort", master: true },
+    { port: config.balancerPort, use: "API balancer", key: "balancerPort", on: loopback },
     { port: 2381, use: "etcd metrics", on: loopback, master: true },
     { port: 10248, use: "kubelet health", on: loopback },
     { port: 10249, use: "kube-proxy metrics", on: loopback },

@@ -6,24 +6,29 @@ import { adaptFlags, adaptTaints, componentFlags, labels, taints } from "../gram
 /** The kubelet and how the node registers. */
 export const kubelet = {
   maxPods: field(integer(1, 1000), {
+    shared: true,
     default: 200,
     flag: true,
     about: "Pods that the node may run",
   }),
   podPidsLimit: optional(integer(100, 4194304), {
+    shared: true,
     about: "Processes that one pod may have; no limit when not given",
   }),
   cpuManagerPolicy: field(oneOf(["none", "static"]), {
+    shared: true,
     alias: "CPU_MANAGER_POLICY",
     default: "none",
     about: "none, or static to give whole processors to guaranteed pods",
   }),
   topologyManagerPolicy: field(oneOf(["none", "best-effort", "restricted", "single-numa-node"]), {
+    shared: true,
     alias: "TOPOLOGY_MANAGER_POLICY",
     default: "none",
     about: "How resources of a pod are aligned to NUMA nodes",
   }),
   reservedCpus: optional(cpuList(), {
+    shared: true,
     alias: "RESERVED_CPUS",
     about: "Processors kept from pods, for example 0-1; needed with the static policy",
   }),

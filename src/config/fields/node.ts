@@ -31,12 +31,14 @@ export const node = {
     about: "Address of the node; the one of the default route when not given",
   }),
   allowWorkloadsOnMaster: field(boolean(), {
+    shared: true,
     alias: "ALLOW_WORKLOADS_ON_MASTER",
     default: true,
     flag: true,
     about: "Run pods on a master too; a single node needs it",
   }),
   allowSwap: field(boolean(), {
+    shared: true,
     alias: "ALLOW_SWAP",
     default: false,
     flag: true,

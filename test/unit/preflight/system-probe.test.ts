@@ -25,6 +25,8 @@ test("the real probe looks at this machine", async () => {
     dnsIp: "10.21.0.10",
     podCidr: "10.20.0.0/24",
     server: "https://127.0.0.1:6443",
+    balancer: "https://127.0.0.1:6444",
+    joined: false,
     platform: "linux/amd64",
     runtime: "host" as const,
   };

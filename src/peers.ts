@@ -1,0 +1,52 @@
+import type { Ctx } from "./ctx.ts";
+
+/** A node of the cluster, as this node knows it. */
+export interface Peer {
+  name: string;
+  /** IPv4 address that the other nodes reach it at. */
+  ip: string;
+  /** Block of its pods; undefined while it has none. */
+  podCidr?: string;
+  master: boolean;
+}
+
+/**
+ * The nodes of the cluster, this one among them, by name. `paths.peers` holds the others: join writes it first, and the daemon
+ * keeps it as the API has it, so that a node without an API server at hand still knows where its masters are.
+ */
+export async function readPeers({ host, node, config, paths }: PeerCtx): Promise<Peer[]> {
+  const self: Peer = {
+    name: node.name,
+    ip: node.ip,
+    podCidr: node.podCidr,
+    master: config.role === "master",
+  };
+  const others = parsePeers((await host.read(paths.peers)) ?? "[]").filter(({ name }) => name !== self.name);
+  return [...others, self].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+type PeerCtx = Pick<Ctx, "host" | "node" | "config" | "paths">;
+
+/** The text of `paths.peers`; the same list gives the same text. */
+export function peersText(peers: readonly Peer[]): string {
+  const sorted = peers.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const lines = sorted.map(({ name, ip, podCidr, master }) =>
+    JSON.stringify({ name, ip, ...(podCidr && { podCidr }), master }),
+  );
+  return `[\n${lines.join(",\n")}\n]\n`;
+}
+
+/** What cannot be read is nobody: the daemon writes the file anew. */
+function parsePeers(text: string): Peer[] {
+  try {
+    const list = JSON.parse(text) as unknown;
+    return Array.isArray(list) ? list.filter(isPeer) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isPeer(value: unknown): value is Peer {
+  const { name, ip, master } = (value ?? {}) as Partial<Peer>;
+  return typeof name === "string" && typeof ip === "string" && typeof master === "boolean";
+}
