@@ -1,5 +1,6 @@
 import { counted } from "../src/bundle/content.ts";
 import type { Bundle } from "../src/bundle/bundle.ts";
+import { neededImages } from "../src/bundle/needed.ts";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { ImageEntry } from "../src/bundle/index-format.ts";
@@ -10,7 +11,7 @@ import { progressText } from "../src/size-text.ts";
 /** Milliseconds between two words about loading. */
 const SAY_MS = 200;
 
-/** The images of the bundle in the engine, each exactly the one of the index, by id. */
+/** The images of the bundle that this node runs in the engine, each exactly the one of the index, by id. */
 export const loadImages: Phase = {
   id: "048-load-images",
   title: "Load user images to container runtime",
@@ -72,13 +73,14 @@ function installedIndex({ index }: Bundle): string {
   return `${JSON.stringify({ format, name, platform, entries, ...(links && { links }) }, null, 2)}\n`;
 }
 
-/** Images whose name does not stand for the id of the index, or that nothing holds. */
-async function missingImages({ docker, bundle, host }: Ctx): Promise<ImageEntry[]> {
-  if (host.detached && !(await docker.alive())) return [...bundle.images];
+/** Images that this node runs whose name does not stand for the id of the index, or that nothing holds. */
+async function missingImages({ docker, bundle, config, host }: Ctx): Promise<ImageEntry[]> {
+  const images = neededImages(bundle, config.role);
+  if (host.detached && !(await docker.alive())) return images;
   const [pins, ...ids] = await Promise.all([
     docker.list([PIN_LABEL]),
-    ...bundle.images.map((image) => docker.imageId(image.reference)),
+    ...images.map((image) => docker.imageId(image.reference)),
   ]);
   const pinned = new Set(pins.map(({ imageId }) => imageId));
-  return bundle.images.filter((image, at) => ids[at] !== image.imageId || !pinned.has(image.imageId));
+  return images.filter((image, at) => ids[at] !== image.imageId || !pinned.has(image.imageId));
 }

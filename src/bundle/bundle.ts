@@ -13,9 +13,10 @@ import {
   type RuntimeEntry,
 } from "./index-format.ts";
 import { parseIndex } from "./index-rules.ts";
+import { isNeededImage, type NodeContent } from "./needed.ts";
 import { directorySource, fileSource, ownSource } from "./sources.ts";
 
-/** Images without which no node runs, by name. */
+/** Images without which no node runs, by name; on a worker, those of them that go there. */
 const NEEDED_IMAGES = [
   "pause",
   "etcd",
@@ -136,10 +137,10 @@ export function bundleOf(index: BundleIndex, source: BundleSource | undefined): 
   };
 }
 
-/** Checks that a bundle is complete and for this platform; its content is checked by {@linkcode BundleSource.check}. */
+/** Checks that a bundle has all that the node needs, for its platform; its content is checked by {@linkcode BundleSource.check}. */
 export function checkBundle(
   bundle: Bundle,
-  { platform, runtime }: { platform: string; runtime: "host" | "bundled" },
+  { platform, runtime, role }: NodeContent & { platform: string },
 ): Finding[] {
   const findings: Finding[] = [];
   const { index } = bundle;
@@ -150,7 +151,7 @@ export function checkBundle(
       hint: "use the bundle made for this platform",
     });
   }
-  for (const name of NEEDED_IMAGES)
+  for (const name of NEEDED_IMAGES.filter((one) => isNeededImage(one, role)))
     if (!bundle.findImage(name)) findings.push(incomplete(index, `image "${name}"`));
   for (const name of NEEDED_BINARIES) {
     if (!bundle.binaries.some((entry) => entry.name === name))

@@ -1,4 +1,5 @@
 import type { BundleEntry, ImageEntry } from "../bundle/index-format.ts";
+import { neededEntries } from "../bundle/needed.ts";
 import { paths } from "../paths.ts";
 import type { Plan } from "./check.ts";
 import { type KernelFacts, lookAtKernel } from "./look/kernel.ts";
@@ -33,7 +34,7 @@ export interface Facts extends MachineFacts, KernelFacts, NetworkFacts, StorageF
   dockerd: string;
   daemonJson: string | undefined;
   dockerRoot: string;
-  /** Entries of the bundle that are not on the host yet; images count as missing while no engine answers. */
+  /** Entries of the bundle that this node needs and the host has not yet; images count as missing while no engine answers. */
   missing: readonly BundleEntry[];
 }
 
@@ -95,10 +96,11 @@ async function findMissing(
   { plan, engine }: { plan: Plan; engine: ProbedEngine | undefined },
 ): Promise<BundleEntry[]> {
   const images = new Set(engine?.images.map((image) => image.id));
+  const content = { role: plan.config.role, runtime: plan.node.runtime };
   const found = await Promise.all(
-    plan.bundle.index.entries.map(async (entry) => {
+    neededEntries(plan.bundle.index, content).map(async (entry) => {
       if (entry.kind === "image") return images.has(entry.imageId) ? [] : [entry];
-      const place = installPlace(entry, plan);
+      const place = installPlace(entry);
       return place === undefined || (await probe.fileSize(place)) === entry.size ? [] : [entry];
     }),
   );
@@ -106,9 +108,9 @@ async function findMissing(
 }
 
 /** Where a file of the bundle is installed; undefined when it is not. */
-function installPlace(entry: Exclude<BundleEntry, ImageEntry>, { node }: Plan): string | undefined {
+function installPlace(entry: Exclude<BundleEntry, ImageEntry>): string | undefined {
   if (entry.kind === "cni") return `${paths.cniBinDir}/${entry.name}`;
   if (entry.kind === "binary") return entry.name === "kubeadm" ? undefined : `${paths.binDir}/${entry.name}`;
-  if (entry.kind === "runtime" && node.runtime === "bundled") return `${paths.runtimeDir}/${entry.name}`;
+  if (entry.kind === "runtime") return `${paths.runtimeDir}/${entry.name}`;
   return undefined;
 }

@@ -87,12 +87,12 @@ function noBundle(problem: Omit<Finding, "code">): Verdict {
 }
 
 async function judgeBundle(
-  { bundle, node, facts }: CheckInput,
+  { bundle, config, node, facts }: CheckInput,
   onBytes: PreflightOptions["onBytes"],
 ): Promise<Verdict[]> {
   const total = bundle.source?.bytesToCheck(facts.missing) ?? 0;
   const damage = await bundle.source?.check(facts.missing, (bytes) => onBytes?.(bytes, total));
-  const found = [...checkBundle(bundle, node), ...(damage ?? [])];
+  const found = [...checkBundle(bundle, { ...node, role: config.role }), ...(damage ?? [])];
   // One verdict for each code, and at its end all findings in the order of the bundle's entries.
   const passed = bundleCodes.filter(({ code }) => !found.some((one) => one.code === code));
   return [

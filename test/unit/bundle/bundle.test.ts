@@ -109,7 +109,7 @@ test("a host that is no node has an empty bundle", () => {
 
 describe("checkBundle()", () => {
   const check = (bundle: Bundle, host: Partial<Parameters<typeof checkBundle>[1]> = {}) =>
-    checkBundle(bundle, { platform: "linux/amd64", runtime: "host", ...host }).map(
+    checkBundle(bundle, { platform: "linux/amd64", runtime: "host", role: "master", ...host }).map(
       ({ code, message, hint }) => `${code}: ${message}; ${hint}`,
     );
 
@@ -127,6 +127,19 @@ describe("checkBundle()", () => {
       'BundleIncomplete: Bundle "test-1.20.2" has no image "pause"; make the bundle again',
       'BundleIncomplete: Bundle "test-1.20.2" has no program "kubelet"; make the bundle again',
       'BundleIncomplete: Bundle "test-1.20.2" has no container runtime; make the bundle again',
+    ]);
+  });
+
+  test("asks of a worker's bundle no control plane", () => {
+    const whole = fakeIndex();
+    const lacking = (...left: string[]) => ({
+      ...whole,
+      entries: whole.entries.filter(({ name }) => !left.includes(name)),
+    });
+    const masters = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+    expect(check(bundleOf(lacking(...masters), undefined), { role: "worker" })).toEqual([]);
+    expect(check(bundleOf(lacking("kube-proxy", "etcd"), undefined), { role: "worker" })).toEqual([
+      'BundleIncomplete: Bundle "test-1.20.2" has no image "kube-proxy"; make the bundle again',
     ]);
   });
 });

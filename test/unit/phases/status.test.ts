@@ -88,6 +88,17 @@ test("images: each that is missing, or is another one under its name", async () 
   });
 });
 
+test("images: a worker has those of the control plane neither loaded nor missing", async () => {
+  await using w = await world({ config: { role: "worker", masterIp: "10.0.0.4" } });
+  await furnish(w);
+  await loadImages.start(w.ctx);
+  expect(await loadImages.status?.(w.ctx)).toEqual({ state: "running" });
+  expect([...w.machine.docker.references.keys()].sort()).toEqual([
+    "nodelet.local/kube-proxy:v1",
+    "nodelet.local/pause:v1",
+  ]);
+});
+
 test("kernel settings: what differs, with both values", async () => {
   await using w = await furnished();
   expect((await networkConfigure.status?.(w.ctx))?.message).toStartWith(

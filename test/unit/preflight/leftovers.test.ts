@@ -56,6 +56,12 @@ const errors: Case[] = [
     { bundle: bundle({ damage: () => [] }) },
   ],
   [
+    "a full file system of a worker, which has no control plane",
+    { engine: { images: [] }, free: { "/var": GIB / 8 }, total: GIB / 6 },
+    "SpaceLow: The file system of /var/lib/docker has 128 MiB free; expected 340 MiB: 340 MiB for images in /var/lib/docker => make room for 212 MiB more there: docker image prune, or a larger file system",
+    { config: config({ role: "worker" }), bundle: bundle({ damage: () => [] }) },
+  ],
+  [
     "a file system without programs",
     {
       files: {

@@ -1,0 +1,41 @@
+import { describe, expect, test } from "bun:test";
+import type { BundleEntry } from "../../../src/bundle/index-format.ts";
+import { neededEntries, neededImages } from "../../../src/bundle/needed.ts";
+import { binaryEntry, fakeIndex, imageEntry } from "../../fake/bundle.ts";
+
+const DOCKERD = { ...binaryEntry("x"), kind: "runtime", name: "bin/dockerd", mode: 0o755 } as BundleEntry;
+
+const INDEX = fakeIndex([imageEntry("coredns"), imageEntry("keepalived"), imageEntry("haproxy"), DOCKERD]);
+
+const names = (entries: readonly BundleEntry[]) => entries.map(({ name }) => name);
+
+describe("neededEntries()", () => {
+  test("gives a master everything", () => {
+    expect(neededEntries(INDEX, { role: "master", runtime: "bundled" })).toEqual(INDEX.entries);
+    expect(neededEntries(INDEX, { role: "none", runtime: "bundled" })).toEqual(INDEX.entries);
+  });
+
+  test("gives a worker everything but the control plane", () => {
+    expect(names(neededEntries(INDEX, { role: "worker", runtime: "bundled" }))).toEqual([
+      "pause",
+      "kube-proxy",
+      "kubelet",
+      "kubectl",
+      "bridge",
+      "coredns",
+      "haproxy",
+      "bin/dockerd",
+    ]);
+  });
+
+  test("gives a host with Docker no other one", () => {
+    const master = neededEntries(INDEX, { role: "master", runtime: "host" });
+    expect(names(INDEX.entries).filter((name) => !names(master).includes(name))).toEqual(["bin/dockerd"]);
+  });
+});
+
+test("neededImages() gives the images of a role", () => {
+  const images = INDEX.entries.filter((entry) => entry.kind === "image");
+  expect(neededImages({ images }, "master")).toEqual(images);
+  expect(names(neededImages({ images }, "worker"))).toEqual(["pause", "kube-proxy", "coredns", "haproxy"]);
+});
