@@ -3,6 +3,7 @@ import { coredns } from "./coredns.ts";
 import { etcd } from "./etcd.ts";
 import { kubeProxy } from "./kube-proxy.ts";
 import { controlPlane, hostPrograms } from "./kubernetes-images.ts";
+import { haproxy, keepalived } from "./balancing.ts";
 import { pause } from "./pause.ts";
 import { SUITE } from "./pins.ts";
 import { runtime } from "./runtime.ts";
@@ -12,5 +13,16 @@ import type { Source } from "./source.ts";
 export const debianSource: Source = {
   describe: () => `Debian ${SUITE} packages and sources, built here`,
   // What is quick and can fail for want of a mirror comes before what takes minutes.
-  recipes: () => [pause, cniPlugins, etcd, runtime, hostPrograms, controlPlane, kubeProxy, coredns],
+  recipes: () => [
+    pause,
+    cniPlugins,
+    etcd,
+    haproxy,
+    keepalived,
+    runtime,
+    hostPrograms,
+    controlPlane,
+    kubeProxy,
+    coredns,
+  ],
 };

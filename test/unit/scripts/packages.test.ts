@@ -8,8 +8,8 @@ const fetched = (version: string): Package[] => [
 ];
 
 describe("checkUpstream()", () => {
-  test("accepts a security update and a rebuild of the version that was tested", () => {
-    for (const version of ["1.1.5", "1.1.5+ds1-1+deb12u1", "1.1.5-4", "1.1.5~rc2"])
+  test("accepts a security update and a rebuild of the version that was tested, whatever its epoch", () => {
+    for (const version of ["1.1.5", "1:1.1.5-1+b2", "1.1.5+ds1-1+deb12u1", "1.1.5-4", "1.1.5~rc2"])
       expect(() => checkUpstream(fetched(version), { runc: "1.1.5" })).not.toThrow();
   });
 
