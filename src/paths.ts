@@ -19,6 +19,8 @@ export const paths = {
   cluster: "/var/opt/pf9/nodelet/cluster.json",
   /** The other nodes of the cluster. @see src/peers.ts */
   peers: "/var/opt/pf9/nodelet/peers.json",
+  /** There when this node was taken out of its cluster. @see src/daemon/removed.ts */
+  removed: "/var/opt/pf9/nodelet/removed.json",
   /** Which etcd member this master is, and whom it joined. */
   etcdMember: "/var/opt/pf9/nodelet/etcd-member.json",
   /** The last operation of each phase. */

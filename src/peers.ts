@@ -36,8 +36,8 @@ export function peersText(peers: readonly Peer[]): string {
   return `[\n${lines.join(",\n")}\n]\n`;
 }
 
-/** What cannot be read is nobody: the daemon writes the file anew. */
-function parsePeers(text: string): Peer[] {
+/** The nodes of such a text. What cannot be read is nobody: the daemon writes the file anew. */
+export function parsePeers(text: string): Peer[] {
   try {
     const list = JSON.parse(text) as unknown;
     return Array.isArray(list) ? list.filter(isPeer) : [];

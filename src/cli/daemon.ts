@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { Daemon } from "../daemon/daemon.ts";
 import { Desired } from "../daemon/desired.ts";
 import { StatusLimit } from "../daemon/limit.ts";
+import { followNodes } from "../daemon/nodes.ts";
 import { Report } from "../daemon/report.ts";
 import { serveStatus } from "../daemon/server.ts";
 import { viewSource } from "../daemon/view.ts";
@@ -110,7 +111,19 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
   }, WATCHDOG_MS);
   report.event(`nodelet ${VERSION} keeps this node`);
   try {
-    await Promise.all([loop.run(), followDocker(wake, { socket: DOCKER_SOCKET, signal })]);
+    await Promise.all([
+      loop.run(),
+      followDocker(wake, { socket: DOCKER_SOCKET, signal }),
+      followNodes({
+        machine,
+        current: () => desired.node?.ctx,
+        tell: (words) => report.event(words),
+        onChange: () => wake.poke("the nodes of the cluster"),
+        clock: systemClock,
+        random: Math.random,
+        signal,
+      }),
+    ]);
   } finally {
     clearInterval(ping);
     notify("STOPPING=1");

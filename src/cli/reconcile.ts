@@ -31,7 +31,8 @@ export async function reconcile(io: Io, { task, options, signal }: ReconcileCall
   const held = readHeld(placeOf(session.machine, paths.held));
   const report = await session.declaring(async (ctx) => {
     // With all phases goes what keeps them: the program and its unit.
-    if (wanted.do !== "stop" && !("from" in wanted)) await installDaemon(ctx);
+    if (wanted.do === "full" || (wanted.do === "start" && wanted.from === undefined))
+      await installDaemon(ctx);
     return await doTask(ctx, { task: wanted, phases: session.phases, held, listen });
   });
   tell({ type: "done", changed: report.changed, failures: report.failures });
@@ -41,8 +42,10 @@ export async function reconcile(io: Io, { task, options, signal }: ReconcileCall
 function taskOf(task: string | undefined, from: string | undefined): Task {
   if (task === "start") return { do: "start", ...(from !== undefined && { from }) };
   if (task === "restart" && from !== undefined) return { do: "restart", from };
-  if (task === "full" || task === "stop") return { do: task };
-  throw new UsageError(`Cannot reconcile with "${task}"; expected start, restart --from, full or stop`);
+  if (task === "full" || task === "follow" || task === "stop") return { do: task };
+  throw new UsageError(
+    `Cannot reconcile with "${task}"; expected start, restart --from, full, follow or stop`,
+  );
 }
 
 function lineOf(event: Exclude<PhaseEvent, { type: "say" }>): WorkerLine {

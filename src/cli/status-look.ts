@@ -5,6 +5,7 @@ import { type NodeEvent, readEvents } from "../daemon/events.ts";
 import { type CertificateFact, certificateFacts, firstToEnd, versionsOf } from "../daemon/facts.ts";
 import { type HealthDocument, readHealth } from "../daemon/health.ts";
 import { look, type Pass } from "../daemon/pass.ts";
+import { type Removal, readRemoval, wantedServices } from "../daemon/removed.ts";
 import type { NodeView } from "../daemon/view.ts";
 import { AppError } from "../errors.ts";
 import { type Drift, readDeclared } from "../host/declared.ts";
@@ -33,8 +34,10 @@ export interface NodeStatus {
   clusterId: string;
   kubernetesVersion: string;
   bundle: string;
-  /** What the services are to be: `kubeServiceState`. */
+  /** What the services are to be: `kubeServiceState`, and `false` on a node that was removed from its cluster. */
   desired: string;
+  /** The node was removed from its cluster, when and by whom; null when it was not. */
+  removed: Removal | null;
   daemon: DaemonFact;
   /** The health document; null when there is none that can be read. */
   health: HealthDocument | null;
@@ -108,7 +111,7 @@ export async function lookAtNode(io: Io, call: StatusCall): Promise<NodeStatus |
   const first = firstToEnd(certificates);
   const state = stateOf({
     phases,
-    desired: ctx.config.kubeServiceState,
+    desired: wantedServices(machine, ctx.config),
     kept: view !== undefined,
     busy,
     health,
@@ -173,7 +176,7 @@ async function open(io: Io, machine: Machine, { options, signal }: StatusCall) {
   return { desired, session, changes: desired.problems.length === 0 ? news : [] };
 }
 
-function aboutNode({ ctx }: Session) {
+function aboutNode({ ctx, machine }: Session) {
   const { node, bundle, config } = ctx;
   return {
     node: node.name,
@@ -182,7 +185,8 @@ function aboutNode({ ctx }: Session) {
     clusterId: node.clusterId,
     kubernetesVersion: bundle.kubernetesVersion,
     bundle: bundle.index.name,
-    desired: config.kubeServiceState,
+    desired: wantedServices(machine, config),
+    removed: readRemoval(machine) ?? null,
   };
 }
 

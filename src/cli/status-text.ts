@@ -1,3 +1,4 @@
+import { removalWords } from "../daemon/removed.ts";
 import type { NodeStatus } from "./status-look.ts";
 
 /** As wide as a terminal surely is. */
@@ -82,7 +83,8 @@ function daemonWords({ daemon }: NodeStatus, now: number): string {
   return "not running; start it: systemctl start pf9-nodeletd";
 }
 
-function phasesWords({ phases, held, state }: NodeStatus): string {
+function phasesWords({ phases, held, state, removed }: NodeStatus): string {
+  if (removed) return removalWords(removed);
   if (state === "stopped" && held.length === 0) return "stopped, as kubeServiceState says";
   const count = (...of: string[]) => phases.filter(({ status }) => of.includes(status)).length;
   const rest = [

@@ -7,6 +7,8 @@ import type { OpenNode } from "./desired.ts";
 import { afterTask, judge, type Memory, NO_MEMORY, type Task } from "./judge.ts";
 import { type Observation, Observer, type ObserverParts } from "./observe.ts";
 import type { Pass } from "./pass.ts";
+import { readText } from "./nodes.ts";
+import { wantedServices } from "./removed.ts";
 import { supervise } from "./supervise.ts";
 import { reasonFor, tell } from "./tell.ts";
 import type { Wake } from "./wake.ts";
@@ -62,6 +64,8 @@ export class Daemon {
   #progressAt: number | undefined;
   /** All phases were stopped because the configuration wants it. */
   #stopped = false;
+  /** The peers that the phases were last started with; of what was before this daemon nothing is known. */
+  #followed: string | undefined;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
@@ -110,7 +114,7 @@ export class Daemon {
 
   /** One turn of the loop. @returns how long to sleep at most, in milliseconds */
   async #turn(): Promise<number> {
-    const { desired, report, signal } = this.#parts;
+    const { machine, desired, report, signal } = this.#parts;
     if (this.#isLocked()) return LOCKED_POLL_MS;
     await this.#refresh();
     const { node } = desired;
@@ -120,7 +124,7 @@ export class Daemon {
       return NO_NODE_MS;
     }
     const { config } = node.ctx;
-    if (config.kubeServiceState !== "false") {
+    if (wantedServices(machine, config) !== "false") {
       // What a stop did not put back, a start may.
       if (this.#stopped) this.#observer.forget();
       this.#stopped = false;
@@ -130,10 +134,14 @@ export class Daemon {
     if (signal.aborted) return 0;
     if (this.#isLocked()) return LOCKED_POLL_MS;
     const { attempts } = this.#memory;
-    const judgement = judge(this.#memory, seen, {
-      fullRetryCount: config.fullRetryCount,
-      toleranceMs: config.statusThresholdSeconds * 1000,
-    });
+    const judgement = judge(
+      this.#memory,
+      { ...seen, unfollowed: this.#isUnfollowed(node) },
+      {
+        fullRetryCount: config.fullRetryCount,
+        toleranceMs: config.statusThresholdSeconds * 1000,
+      },
+    );
     const { memory, task } = judgement;
     this.#memory = memory;
     const configValid = desired.problems.length === 0;
@@ -158,6 +166,15 @@ export class Daemon {
     return news.length > 0;
   }
 
+  #isUnfollowed({ phases }: OpenNode): boolean {
+    const text = this.#peersText();
+    return text !== undefined && text !== this.#followed && phases.some(({ followsPeers }) => followsPeers);
+  }
+
+  #peersText(): string | undefined {
+    return readText(placeOf(this.#parts.machine, paths.peers));
+  }
+
   #isLocked(): boolean {
     return lockHolder(placeOf(this.#parts.machine, paths.lock)) !== undefined;
   }
@@ -167,6 +184,8 @@ export class Daemon {
     const { task, seen, attempts } = judged;
     const { report, work, desired, monotonic, random, wake, clock, signal } = this.#parts;
     const begun = monotonic();
+    const followed = this.#followed;
+    if (task.do !== "stop" && !("from" in task)) this.#followed = this.#peersText();
     const config = desired.workerConfig;
     const result = await supervise({
       task,
@@ -205,13 +224,16 @@ export class Daemon {
     if (result.outcome === "locked" || result.outcome === "interrupted") {
       // Somebody else is at work; that was no attempt.
       this.#memory = { ...this.#memory, attempts };
+      this.#followed = followed;
       report.set({ pf9_kube_start_attempt: attempts });
       await report.write();
       return LOCKED_POLL_MS;
     }
     const ok = result.outcome === "ok";
     this.#tasks[ok ? "ok" : "failed"] += 1;
-    this.#memory = afterTask(this.#memory, { ok, now: monotonic(), random: random() });
+    // The pauses between attempts on a node that is not well go on.
+    if (!ok || task.do !== "follow")
+      this.#memory = afterTask(this.#memory, { ok, now: monotonic(), random: random() });
     const what =
       result.changed.length > 0 ? `changed ${result.changed.join(", ")}` : "nothing had to be changed";
     report.event(ok ? `done ${took}: ${what}` : `failed ${took}: ${result.problem}`);
@@ -221,7 +243,7 @@ export class Daemon {
 
   /** After a task that succeeded: what follows from everything being stopped, or started. */
   async #settle(task: Task, seen: Observation): Promise<void> {
-    if ("from" in task) return;
+    if ("from" in task || task.do === "follow") return;
     const { desired, report } = this.#parts;
     await desired.putInForce().catch((error: unknown) => report.event(messageOf(error)));
     if (task.do === "stop") {

@@ -14,6 +14,8 @@ export type Task =
   | { do: "restart"; from: string }
   /** Stops and starts everything; certificates are kept, and nothing is drained. */
   | { do: "full" }
+  /** Starts only what depends on the other nodes, which are others now. */
+  | { do: "follow" }
   /** Stops everything. */
   | { do: "stop" };
 
@@ -36,6 +38,8 @@ export interface Seen {
   failing: readonly string[];
   /** Something of ours was changed by others, or the configuration was changed and is not in force yet. */
   changed: boolean;
+  /** The nodes of the cluster are others than those that the phases were last started with. */
+  unfollowed?: boolean;
   /** Everything was stopped, and nothing has come back since. */
   stopped: boolean;
   /** Milliseconds of the clock that never jumps. */
@@ -67,6 +71,8 @@ export function judge(memory: Memory, seen: Seen, rules: Rules): Judgement {
     if (seen.stopped) return { memory: NO_MEMORY, task: undefined, lookAgainIn: undefined };
     return attempt(memory, { now, task: () => ({ do: "stop" }) });
   }
+  // A check may fail for that alone. It is no attempt: nothing is wrong with this node.
+  if (seen.unfollowed) return { memory, task: { do: "follow" }, lookAgainIn: undefined };
   const [first] = seen.failing;
   if (first === undefined) {
     // All checks are good. What is left is to bring about what was changed; a failure of that is an attempt as well.

@@ -6,6 +6,7 @@ import type { PhaseStatus } from "../runner/status.ts";
 import type { Desired, OpenNode } from "./desired.ts";
 import type { Seen } from "./judge.ts";
 import { isFailing, look, type Pass } from "./pass.ts";
+import { readRemoval, type Removal, wantedServices } from "./removed.ts";
 import type { Report } from "./report.ts";
 import { type FileWatch, placesOf } from "./watch.ts";
 
@@ -14,6 +15,8 @@ export interface Observation extends Seen {
   /** The first check that fails. */
   first: PhaseStatus | undefined;
   drift: Drift[];
+  /** The node was removed from its cluster. */
+  removed: Removal | undefined;
   /** Ids of phases that are left alone, since an operator stopped them or what they need. */
   alone: ReadonlySet<string>;
 }
@@ -71,9 +74,10 @@ export class Observer {
     const drift = this.#newDrift(pass.drift);
     const notInForce = !desired.inForce && desired.problems.length === 0;
     return {
-      desired: node.ctx.config.kubeServiceState,
+      desired: wantedServices(machine, node.ctx.config),
       failing: failing.map(({ id }) => id),
       first: failing[0],
+      removed: readRemoval(machine),
       drift,
       changed: drift.length > 0 || notInForce,
       // A container or a unit that came back after the stop is drift.

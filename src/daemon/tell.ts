@@ -1,6 +1,7 @@
 import type { OpenNode } from "./desired.ts";
 import { type Memory, nodeState, type Task } from "./judge.ts";
 import type { Observation } from "./observe.ts";
+import { removalWords } from "./removed.ts";
 import type { Report } from "./report.ts";
 
 /** What the document is told. */
@@ -52,11 +53,13 @@ function completed({ phases }: OpenNode, { failing, alone, stopped }: Observatio
 
 /** What is going to be done, and why, for the events. */
 export function reasonFor(task: Task, { seen, attempts }: { seen: Observation; attempts: number }): string {
+  if (task.do === "follow") return "following the nodes of the cluster";
   const attempt = attempts > 0 ? `attempt ${attempts}: ` : "";
   return `${attempt}${wordsOf(task)}, because ${because(seen)}`;
 }
 
-function because({ desired, first, drift, changed }: Observation): string {
+function because({ desired, first, drift, changed, removed }: Observation): string {
+  if (removed && desired === "false") return `this node was ${removalWords(removed)}`;
   if (desired === "false") return "the services are to be stopped";
   if (first) return `"${first.title}" fails: ${first.message}`;
   if (drift.length === 0) return changed ? "the configuration is new" : "the last attempt failed";
@@ -64,7 +67,7 @@ function because({ desired, first, drift, changed }: Observation): string {
   return `changed by others: ${names.join(", ")}${drift.length > 3 ? `, ${drift.length - 3} more` : ""}`;
 }
 
-function wordsOf(task: Task): string {
+function wordsOf(task: Exclude<Task, { do: "follow" }>): string {
   if (task.do === "stop") return "stopping all phases";
   if (task.do === "full") return "stopping and starting all phases";
   const from = task.from === undefined ? "all phases" : `phases from ${task.from} on`;

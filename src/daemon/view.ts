@@ -7,6 +7,7 @@ import { type NodeEvent, readEvents } from "./events.ts";
 import { type CertificateFact, certificateFacts, type EtcdFact, etcdFact, versionsOf } from "./facts.ts";
 import type { HealthDocument } from "./health.ts";
 import type { Check, Pass } from "./pass.ts";
+import { wantedServices } from "./removed.ts";
 
 /** What the daemon knows of the node without asking anybody. */
 export interface NodeNow {
@@ -89,7 +90,7 @@ async function detailsOf(node: OpenNode | undefined, { version }: ViewParts): Pr
   return { certificates, versions, etcd };
 }
 
-function nowOf({ daemon, report, desired, version, startedAt }: ViewParts): NodeNow {
+function nowOf({ machine, daemon, report, desired, version, startedAt }: ViewParts): NodeNow {
   const { pass } = daemon;
   const opened = desired.node;
   const facts = opened?.ctx.node;
@@ -102,7 +103,7 @@ function nowOf({ daemon, report, desired, version, startedAt }: ViewParts): Node
         role: opened.ctx.config.role,
         clusterId: facts.clusterId,
       },
-    desired: opened?.ctx.config.kubeServiceState ?? "",
+    desired: opened ? wantedServices(machine, opened.ctx.config) : "",
     configProblems: [...desired.problems],
     phases: (opened?.phases ?? []).map(({ id, title }) => ({ id, title })),
     checks: (pass?.checks ?? []).map((check) => ({ ...check, ms: Math.round(check.ms * 10) / 10 })),

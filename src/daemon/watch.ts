@@ -107,7 +107,7 @@ export function placesOf(things: DeclaredThings): Map<string, Set<string>> {
   const places = watchedPlaces(things);
   places.set(paths.configDir, new Set());
   places.set(paths.sitePhases, new Set());
-  for (const path of [paths.kubeOverride, paths.kubeletEnded, paths.held]) {
+  for (const path of [paths.kubeOverride, paths.kubeletEnded, paths.held, paths.peers, paths.removed]) {
     const names = places.get(dirname(path)) ?? new Set();
     places.set(dirname(path), names.add(basename(path)));
   }

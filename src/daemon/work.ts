@@ -22,11 +22,13 @@ export async function doTask(
   const { task, phases, listen } = options;
   if (task.do === "stop") return await stopAll(ctx, { phases, listen });
   const alone = leftAlone(phases, options.held);
-  const from = task.do === "full" ? undefined : task.from;
+  const from = "from" in task ? task.from : undefined;
   const first = from === undefined ? 0 : phases.findIndex(({ id }) => id === from);
   if (first === -1) throw new AppError(`Cannot ${task.do} from the phase "${from}": there is none`);
   const chain = phases.slice(first).filter(({ id }) => !alone.has(id));
   if (task.do === "start") return await startPhases(ctx, { phases: chain, listen });
+  if (task.do === "follow")
+    return await startPhases(ctx, { phases: chain.filter(({ followsPeers }) => followsPeers), listen });
   const stopping = chain.filter(({ id, onlyFullStop }) => !onlyFullStop && id !== KEPT);
   // What does not stop is started all the same: to stop halfway would leave less than there was.
   await stopPhases(ctx, { phases: stopping, listen, force: true });

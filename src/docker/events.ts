@@ -1,5 +1,6 @@
 import { systemClock } from "../ctx.ts";
 import { codeOf, messageOf } from "../errors.ts";
+import { linesOf } from "../lines.ts";
 import { DOCKER_SOCKET } from "./api.ts";
 
 /** What can happen to a container that its keeper wants to know of. */
@@ -88,16 +89,6 @@ function openStream(socket: string, signal: AbortSignal): Promise<Response> {
   const filters = encodeURIComponent(JSON.stringify({ type: ["container"], event: ACTIONS }));
   // Nothing may happen for days, and that is no reason to end the stream: hence no timeout.
   return fetch(`http://docker/events?filters=${filters}`, { unix: socket, signal, timeout: false });
-}
-
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
 }
 
 /** What the engine writes for an event; the attributes are the labels and some facts. */

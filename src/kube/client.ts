@@ -2,6 +2,7 @@ import { AppError, codeOf, messageOf } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { readRequired } from "../host/host.ts";
 import { interrupted } from "../runner/wait.ts";
+import { type KubeEvent, type WatchOptions, watchStream } from "./watch.ts";
 
 /** An object of the Kubernetes API, as much of it as we look at. */
 export interface KubeObject {
@@ -45,6 +46,12 @@ export interface Kube {
   apply(path: string, object: KubeObject): Promise<KubeObject>;
   /** Strategic merge patch. */
   patch(path: string, patch: unknown): Promise<KubeObject>;
+  /**
+   * Follows a collection from a version of it on, until the server ends the stream after these seconds.
+   *
+   * @throws AppError when the server cannot be reached, or does not end the stream
+   */
+  watch(path: string, options: WatchOptions): AsyncGenerator<KubeEvent>;
   /** True when `/readyz` says ok. Never throws. */
   ready(): Promise<boolean>;
   /** True when the server answers `/livez` with ok. Never throws. */
@@ -87,11 +94,7 @@ export function kubeClient(options: KubeOptions): Kube {
       const text = await response.text();
       return { status: response.status, body: parseBody(text) };
     } catch (error) {
-      if (options.signal.aborted) throw interrupted(`finish ${method} ${path}`);
-      const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
-      throw new AppError(`Cannot reach the API server at "${options.server}": ${what}`, {
-        hint: "see the log of the container k8s_kube-apiserver: docker ps -a; nodelet phases status",
-      });
+      throw unreachable(error, { ...options, what: `${method} ${path}` });
     }
   };
   const must = async (method: string, path: string, send?: { body: unknown; contentType: string }) => {
@@ -125,6 +128,16 @@ export function kubeClient(options: KubeOptions): Kube {
       }),
     patch: (path, patch) =>
       must("PATCH", path, { body: patch, contentType: "application/strategic-merge-patch+json" }),
+    async *watch(path, { resourceVersion, seconds }) {
+      const query = `watch=1&resourceVersion=${resourceVersion}&timeoutSeconds=${seconds}`;
+      const url = `${options.server}${path}?${query}`;
+      const tls = await loadTls();
+      try {
+        yield* watchStream({ url, tls, seconds, signal: options.signal });
+      } catch (error) {
+        throw unreachable(error, { ...options, what: `the watch of ${path}` });
+      }
+    },
     ready: () => healthy("/readyz"),
     live: () => healthy("/livez"),
   };
@@ -146,6 +159,14 @@ function parseBody(text: string): KubeResponse["body"] {
   } catch {
     return { metadata: { name: "" }, message: text };
   }
+}
+
+function unreachable(error: unknown, request: Pick<KubeOptions, "server" | "signal"> & { what: string }) {
+  if (request.signal.aborted) return interrupted(`finish ${request.what}`);
+  const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
+  return new AppError(`Cannot reach the API server at "${request.server}": ${what}`, {
+    hint: "see the log of the container k8s_kube-apiserver: docker ps -a; nodelet phases status",
+  });
 }
 
 function refusal(details: { method: string; path: string; response: KubeResponse }): AppError {

@@ -35,6 +35,8 @@ export interface Phase {
   readonly site?: boolean;
   /** Left out of a stop that does not go down to the first phase. */
   readonly onlyFullStop?: boolean;
+  /** What it brings about depends on the other nodes: the daemon starts it whenever they are others. @see src/peers.ts */
+  readonly followsPeers?: boolean;
   /** Brings the node to the wanted state; says "unchanged" when it was. */
   start(ctx: Ctx, say?: Say): Promise<Outcome>;
   /** Waits until what was started works. @throws AppError when its deadline is over. */

@@ -1,4 +1,5 @@
 import { AppError } from "../../src/errors.ts";
+import type { KubeEvent } from "../../src/kube/watch.ts";
 import type { Kube, KubeObject, KubeResponse } from "../../src/kube/client.ts";
 
 /** An API server in memory. */
@@ -13,6 +14,8 @@ export interface FakeKube extends Kube {
   readonly calls: string[];
   /** Answers a request that is no get, apply or patch; 404 when absent. */
   answer: ((method: string, path: string, body: unknown) => KubeResponse) | undefined;
+  /** What the next watches tell; without one a watch ends at once. */
+  readonly streams: ((watch: { path: string; resourceVersion: string }) => AsyncIterable<KubeEvent>)[];
 }
 
 /** Makes an API server without objects. */
@@ -33,6 +36,7 @@ export function fakeKube(): FakeKube {
     lists: new Map(),
     calls: [],
     answer: undefined,
+    streams: [],
     async request(method, path, options = {}) {
       reached();
       kube.calls.push(`${method} ${path}`);
@@ -64,6 +68,10 @@ export function fakeKube(): FakeKube {
       const found = kube.objects.get(path);
       if (!found) throw new AppError(`API server refused PATCH ${path}: 404 not found`);
       return structuredClone(store(path, merge(found, patch) as KubeObject));
+    },
+    async *watch(path, { resourceVersion }) {
+      reached();
+      yield* kube.streams.shift()?.({ path, resourceVersion }) ?? [];
     },
     ready: async () => kube.up,
     live: async () => kube.up,

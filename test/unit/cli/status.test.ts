@@ -89,6 +89,7 @@ function status(fields: Partial<NodeStatus> = {}): NodeStatus {
     kubernetesVersion: "v1.20.2",
     bundle: "kubernetes-1.20.2",
     desired: "true",
+    removed: null,
     daemon: {
       running: true,
       version: "1.2.3",
@@ -226,6 +227,13 @@ Phases:        1 of 4 well, 1 at work, 1 did not answer
     ["no certificate", { certificateFirst: null, certificates: [] }, "Certificates", "none can be read"],
   ])("%s", (_, fields, label, value) => {
     expect(fieldOf(statusText(status(fields), NOW), label)).toBe(value);
+  });
+
+  test("a node that was removed from its cluster", () => {
+    const removed = { at: "2026-01-01T00:00:00.000Z", by: "nodelet node remove on m1" };
+    const text = statusText(status({ state: "stopped", desired: "false", removed }), NOW);
+    expect(text).toMatch(/removed from the cluster by nodelet node remove on m1; run\s+nodelet reset/);
+    expect(text).not.toContain("kubeServiceState");
   });
 
   test("stays within 80 columns, whatever is told, and shows the last five events", () => {

@@ -41,6 +41,15 @@ describe("doTask()", () => {
     ]);
   });
 
+  test("follow: only the phases that depend on the other nodes, but for those that are held", async () => {
+    const follows = { followsPeers: true };
+    const phases = node({ etcd: follows, proxy: follows });
+    expect((await begun({ do: "follow" }, { phases })).steps).toEqual(["start 055-etcd", "start 090-proxy"]);
+    expect((await begun({ do: "follow" }, { phases, held: ["090-proxy"] })).steps).toEqual([
+      "start 055-etcd",
+    ]);
+  });
+
   test("restart: stops the chain from the phase on in reverse, without drain, and starts it", async () => {
     expect((await begun({ do: "restart", from: "080-kubelet" })).steps).toEqual([
       "stop 090-proxy",

@@ -28,6 +28,7 @@ describe("runWorker()", () => {
     [{ do: "start", from: "a" }, "reconcile start --from a"],
     [{ do: "restart", from: "a" }, "reconcile restart --from a"],
     [{ do: "full" }, "reconcile full"],
+    [{ do: "follow" }, "reconcile follow"],
     [{ do: "stop" }, "reconcile stop"],
   ])("calls the program for %j", async (task, words) => {
     const { result } = await working('echo "error: $*" >&2; exit 1', { task });
