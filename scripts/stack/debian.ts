@@ -1,6 +1,7 @@
 import { cniPlugins } from "./cni.ts";
 import { coredns } from "./coredns.ts";
 import { etcd } from "./etcd.ts";
+import { flannel } from "./flannel.ts";
 import { kubeProxy } from "./kube-proxy.ts";
 import { controlPlane, hostPrograms } from "./kubernetes-images.ts";
 import { haproxy, keepalived } from "./balancing.ts";
@@ -24,5 +25,6 @@ export const debianSource: Source = {
     controlPlane,
     kubeProxy,
     coredns,
+    flannel,
   ],
 };

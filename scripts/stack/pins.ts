@@ -226,3 +226,17 @@ export const KEEPALIVED = {
     "zlib1g",
   ],
 } as const;
+
+/** Built by the Go module client; the last minor version that was made with the libraries of Kubernetes 1.19 and 1.20. */
+export const FLANNEL = {
+  version: "0.15.1",
+  module: "github.com/flannel-io/flannel",
+  sum: "h1:9v5/fapXePDnXVsFBVnji4IeLoXcO81bO8nEbQioYVQ=",
+} as const;
+
+/** As REFLECT2: flannel names a release that crashes when it is built with Go 1.18 and up. */
+export const FLANNEL_REFLECT2 = {
+  version: "1.0.2",
+  module: "github.com/modern-go/reflect2",
+  sum: "h1:xBagoLtFs94CBntxluKeaWgTMpvLxC4ur3nMaC9Gz0M=",
+} as const;
