@@ -75,7 +75,7 @@ function installedIndex({ index }: Bundle): string {
 
 /** Images that this node runs whose name does not stand for the id of the index, or that nothing holds. */
 async function missingImages({ docker, bundle, config, host }: Ctx): Promise<ImageEntry[]> {
-  const images = neededImages(bundle, config.role);
+  const images = neededImages(bundle, config);
   if (host.detached && !(await docker.alive())) return images;
   const [pins, ...ids] = await Promise.all([
     docker.list([PIN_LABEL]),

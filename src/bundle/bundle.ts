@@ -140,7 +140,7 @@ export function bundleOf(index: BundleIndex, source: BundleSource | undefined): 
 /** Checks that a bundle has all that the node needs, for its platform; its content is checked by {@linkcode BundleSource.check}. */
 export function checkBundle(
   bundle: Bundle,
-  { platform, runtime, role }: NodeContent & { platform: string },
+  { platform, ...node }: NodeContent & { platform: string },
 ): Finding[] {
   const findings: Finding[] = [];
   const { index } = bundle;
@@ -151,13 +151,13 @@ export function checkBundle(
       hint: "use the bundle made for this platform",
     });
   }
-  for (const name of NEEDED_IMAGES.filter((one) => isNeededImage(one, role)))
+  for (const name of NEEDED_IMAGES.filter((one) => isNeededImage(one, node)))
     if (!bundle.findImage(name)) findings.push(incomplete(index, `image "${name}"`));
   for (const name of NEEDED_BINARIES) {
     if (!bundle.binaries.some((entry) => entry.name === name))
       findings.push(incomplete(index, `program "${name}"`));
   }
-  if (runtime === "bundled" && bundle.runtime.length === 0)
+  if (node.runtime === "bundled" && bundle.runtime.length === 0)
     findings.push(incomplete(index, "container runtime"));
   return findings;
 }

@@ -109,9 +109,13 @@ test("a host that is no node has an empty bundle", () => {
 
 describe("checkBundle()", () => {
   const check = (bundle: Bundle, host: Partial<Parameters<typeof checkBundle>[1]> = {}) =>
-    checkBundle(bundle, { platform: "linux/amd64", runtime: "host", role: "master", ...host }).map(
-      ({ code, message, hint }) => `${code}: ${message}; ${hint}`,
-    );
+    checkBundle(bundle, {
+      platform: "linux/amd64",
+      runtime: "host",
+      role: "master",
+      networkPlugin: "bridge",
+      ...host,
+    }).map(({ code, message, hint }) => `${code}: ${message}; ${hint}`);
 
   test("finds nothing wrong with a good one", () => {
     expect(check(bundleOf(fakeIndex(), undefined))).toEqual([]);

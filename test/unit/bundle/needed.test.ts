@@ -7,16 +7,18 @@ const DOCKERD = { ...binaryEntry("x"), kind: "runtime", name: "bin/dockerd", mod
 
 const INDEX = fakeIndex([imageEntry("coredns"), imageEntry("keepalived"), imageEntry("haproxy"), DOCKERD]);
 
+const BRIDGE = { networkPlugin: "bridge" } as const;
+
 const names = (entries: readonly BundleEntry[]) => entries.map(({ name }) => name);
 
 describe("neededEntries()", () => {
   test("gives a master everything", () => {
-    expect(neededEntries(INDEX, { role: "master", runtime: "bundled" })).toEqual(INDEX.entries);
-    expect(neededEntries(INDEX, { role: "none", runtime: "bundled" })).toEqual(INDEX.entries);
+    expect(neededEntries(INDEX, { ...BRIDGE, role: "master", runtime: "bundled" })).toEqual(INDEX.entries);
+    expect(neededEntries(INDEX, { ...BRIDGE, role: "none", runtime: "bundled" })).toEqual(INDEX.entries);
   });
 
   test("gives a worker everything but the control plane", () => {
-    expect(names(neededEntries(INDEX, { role: "worker", runtime: "bundled" }))).toEqual([
+    expect(names(neededEntries(INDEX, { ...BRIDGE, role: "worker", runtime: "bundled" }))).toEqual([
       "pause",
       "kube-proxy",
       "kubelet",
@@ -29,13 +31,25 @@ describe("neededEntries()", () => {
   });
 
   test("gives a host with Docker no other one", () => {
-    const master = neededEntries(INDEX, { role: "master", runtime: "host" });
+    const master = neededEntries(INDEX, { ...BRIDGE, role: "master", runtime: "host" });
     expect(names(INDEX.entries).filter((name) => !names(master).includes(name))).toEqual(["bin/dockerd"]);
   });
 });
 
 test("neededImages() gives the images of a role", () => {
   const images = INDEX.entries.filter((entry) => entry.kind === "image");
-  expect(neededImages({ images }, "master")).toEqual(images);
-  expect(names(neededImages({ images }, "worker"))).toEqual(["pause", "kube-proxy", "coredns", "haproxy"]);
+  expect(neededImages({ images }, { ...BRIDGE, role: "master" })).toEqual(images);
+  expect(names(neededImages({ images }, { ...BRIDGE, role: "worker" }))).toEqual([
+    "pause",
+    "kube-proxy",
+    "coredns",
+    "haproxy",
+  ]);
+});
+
+test("neededImages() gives flannel to nodes whose pod network it is", () => {
+  const images = fakeIndex([imageEntry("flannel")]).entries.filter((entry) => entry.kind === "image");
+  const given = (networkPlugin: string) => names(neededImages({ images }, { role: "worker", networkPlugin }));
+  expect(given("flannel")).toEqual(["pause", "kube-proxy", "flannel"]);
+  expect(given("bridge")).toEqual(["pause", "kube-proxy"]);
 });
