@@ -27,7 +27,8 @@ const FIELDS = [
 const DIGEST = /^[0-9a-f]{64}$/;
 const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 // A file system takes names of 255 bytes; what stands beside a file while it is written needs some of them.
-const NAME = /^[a-z0-9][a-z0-9._-]{0,199}$/;
+// A licence is called as its package, which may have a plus.
+const NAME = /^[a-z0-9][a-z0-9._+-]{0,199}$/;
 const RUNTIME_NAME = /^(?:bin|lib|lib\/xtables)\/(?!xtables$)[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$/;
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$/;
 const REFERENCE = /^[a-z0-9][a-z0-9.:/_-]{0,199}:[\w][\w.-]{0,127}$/;
@@ -102,7 +103,9 @@ function entryProblem(entry: Raw): string | undefined {
 function nameProblem({ kind, name }: Raw): string | undefined {
   if (kind === "runtime")
     return isRuntimeName(name) ? undefined : "name is no place in bin, lib or lib/xtables";
-  return is(NAME, name) ? undefined : "name has other characters than a-z, 0-9, dot and dash, or too many";
+  return is(NAME, name)
+    ? undefined
+    : "name has other characters than a-z, 0-9, dot, plus and dash, or too many";
 }
 
 function isRuntimeName(name: unknown): name is string {

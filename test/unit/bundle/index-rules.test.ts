@@ -32,6 +32,11 @@ describe("parseIndex()", () => {
     expect(index).toMatchObject({ entries, links });
   });
 
+  test("takes the licence of a package with a plus in its name", () => {
+    const entries = [{ ...binaryEntry("libstdc++6"), kind: "licence" }];
+    expect(parseIndex(withIndex({ entries }), FROM)).toMatchObject({ entries });
+  });
+
   test("passes over fields and kinds that it does not know, and keeps none of them", () => {
     const later = { kind: "gpu-driver", name: "../../evil", size: "?" };
     const entries = [{ ...imageEntry("etcd"), later: [1] }, later];
@@ -55,7 +60,7 @@ describe("parseIndex()", () => {
 });
 
 describe("parseIndex() refuses", () => {
-  const NAME = "name has other characters than a-z, 0-9, dot and dash, or too many";
+  const NAME = "name has other characters than a-z, 0-9, dot, plus and dash, or too many";
   const PLACE = "name is no place in bin, lib or lib/xtables";
   test.each([
     ["a file that is cut off", '{"format": 1, "entr', "it is not JSON; the file may be cut off"],
