@@ -1,17 +1,20 @@
 import type { Ctx } from "../src/ctx.ts";
 import { AppError } from "../src/errors.ts";
 import { etcdContainer } from "../src/docker/etcd-container.ts";
-import { type EtcdHealth, etcdHealth } from "../src/kube/etcd.ts";
-import type { Phase } from "../src/runner/phase.ts";
+import { type EtcdHealth, etcdHealth } from "../src/etcd/health.ts";
+import { settleMember } from "../src/etcd/member.ts";
+import { readRecord } from "../src/etcd/record.ts";
+import type { Outcome } from "../src/host/host.ts";
+import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
-/** etcd as a container, with mutual TLS on every port. */
+/** etcd as a container, with mutual TLS on every port; a master that comes to others becomes a member of theirs first. */
 export const etcdRun: Phase = {
   id: "055-etcd-run",
   title: "Start etcd",
   roles: ["master"],
   needs: ["020-gen-certs", "048-load-images", "050-etcd-configure"],
-  start: (ctx) => ctx.host.ensure({ kind: "container", name: "etcd", spec: etcdContainer(ctx) }),
+  start,
   async ready(ctx, say) {
     if (ctx.host.detached) return;
     await until(() => poll(ctx), {
@@ -32,6 +35,13 @@ export const etcdRun: Phase = {
     return missing ? { state: "failed", message: missing } : { state: "running" };
   },
 };
+
+async function start(ctx: Ctx, say?: Say): Promise<Outcome> {
+  const settled = ctx.host.detached ? "unchanged" : await settleMember(ctx, { ...(say && { say }) });
+  const spec = etcdContainer(ctx, await readRecord(ctx));
+  const run = await ctx.host.ensure({ kind: "container", name: "etcd", spec });
+  return settled === "changed" ? settled : run;
+}
 
 const health = (ctx: Ctx) => etcdHealth(ctx.host, { port: ctx.config.etcdClientPort, signal: ctx.signal });
 

@@ -3,7 +3,7 @@ import { pkiOptions } from "../../certs/options.ts";
 import { type CertificateReport, listCertificates } from "../../certs/report.ts";
 import type { Ctx } from "../ctx.ts";
 import { messageOf } from "../errors.ts";
-import { type EtcdFigures, etcdFigures } from "../kube/etcd.ts";
+import { type EtcdFigures, etcdFigures } from "../etcd/health.ts";
 
 /** What is told of a certificate. */
 export type CertificateFact = Pick<CertificateReport, "name" | "daysLeft" | "status"> & {

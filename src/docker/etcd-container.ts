@@ -1,4 +1,5 @@
 import type { Ctx } from "../ctx.ts";
+import type { MemberRecord } from "../etcd/record.ts";
 import type { ContainerSpec } from "./docker.ts";
 
 const DATA = "/var/etcd/data";
@@ -11,14 +12,13 @@ const CIPHERS =
 /**
  * The container `etcd` of a node: one member, mutual TLS for clients and peers, plain HTTP only for metrics on loopback.
  *
+ * @param record of a member that was added to the cluster of others; without one it begins a cluster, where it has no data
  * @see https://etcd.io/docs/v3.4/op-guide/configuration/
  */
-export function etcdContainer({
-  config,
-  node,
-  bundle,
-  paths,
-}: Pick<Ctx, "config" | "node" | "bundle" | "paths">): ContainerSpec {
+export function etcdContainer(
+  { config, node, bundle, paths }: Pick<Ctx, "config" | "node" | "bundle" | "paths">,
+  record?: MemberRecord,
+): ContainerSpec {
   const peer = `https://${node.ip}:${config.etcdPeerPort}`;
   const clients = ["127.0.0.1", node.ip]
     .map((address) => `https://${address}:${config.etcdClientPort}`)
@@ -31,9 +31,10 @@ export function etcdContainer({
     "advertise-client-urls": `https://${node.ip}:${config.etcdClientPort}`,
     "listen-client-urls": clients,
     "listen-metrics-urls": "http://127.0.0.1:2381",
-    "initial-cluster": `${node.name}=${peer}`,
+    // Looked at only where there is no data yet; kept as they were, so that the container is.
+    "initial-cluster": record?.initialCluster ?? `${node.name}=${peer}`,
     "initial-cluster-token": node.clusterId,
-    "initial-cluster-state": "new",
+    "initial-cluster-state": record ? "existing" : "new",
     "strict-reconfig-check": "true",
     "client-cert-auth": "true",
     "trusted-ca-file": `${CERTS}/ca.crt`,

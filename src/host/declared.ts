@@ -29,8 +29,8 @@ const pathKinds: ReadonlySet<KindName> = new Set(["file", "absent", "link", "dir
 /** Where systemd keeps the links of what is started at boot. */
 const ENABLED_UNITS = "/etc/systemd/system/multi-user.target.wants";
 
-/** Images are asked for by their phase; claims belong to the programs that we start. */
-const watched = (kind: KindName) => !claims.has(kind) && kind !== "image";
+/** Images are asked for by their phase; claims belong to the programs that we start, who also fill what was emptied for them. */
+const watched = (kind: KindName) => !claims.has(kind) && kind !== "image" && kind !== "emptied";
 
 /** Collects what phases bring about, through the host that {@linkcode declaringHost} makes. */
 export class Declaration {

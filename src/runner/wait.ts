@@ -2,8 +2,8 @@ import { AppError, InterruptedError } from "../errors.ts";
 import type { Clock } from "../ctx.ts";
 import type { Say } from "./phase.ts";
 
-/** What a poll found: the value waited for, or what is still missing. */
-export type Poll<T> = { value: T } | { missing: string };
+/** What a poll found: the value waited for, or what is still missing; the deadline begins anew whenever `progress` is another. */
+export type Poll<T> = { value: T } | { missing: string; progress?: string };
 
 /** How to wait. */
 export interface WaitOptions {
@@ -26,12 +26,15 @@ export interface WaitOptions {
  */
 export async function until<T>(poll: () => Promise<Poll<T>>, options: WaitOptions): Promise<T> {
   const { clock, signal } = options;
-  const end = clock.monotonic() + options.timeoutMs;
+  let end = clock.monotonic() + options.timeoutMs;
+  let progress: string | undefined;
   for (;;) {
     if (signal.aborted) throw interrupted(options.action);
     const found = await poll();
     if ("value" in found) return found.value;
     options.say?.(found.missing);
+    if (found.progress !== progress) end = clock.monotonic() + options.timeoutMs;
+    progress = found.progress;
     if (clock.monotonic() >= end) {
       throw new AppError(
         `Cannot ${options.action} within ${options.timeoutMs / 1000} s: ${found.missing}`,

@@ -10,6 +10,7 @@ import {
 import { type ContainerWanted, containerKind } from "./container.ts";
 import { type CopyWanted, copyKind } from "./copy.ts";
 import { type DirWanted, dirKind, type TreeWanted, treeKind } from "./dir.ts";
+import { type EmptiedWanted, emptiedKind } from "./emptied.ts";
 import { type AbsentWanted, absentKind, type FileWanted, fileKind } from "./file.ts";
 import { type ImageWanted, imageKind } from "./image.ts";
 import { type LinkWanted, linkKind } from "./link.ts";
@@ -22,6 +23,7 @@ interface WantedByKind {
   file: FileWanted;
   absent: AbsentWanted;
   dir: DirWanted;
+  emptied: EmptiedWanted;
   link: LinkWanted;
   copy: CopyWanted;
   sysctl: SysctlWanted;
@@ -51,6 +53,7 @@ export const kinds: Readonly<Record<KindName, AnyKind>> = {
   file: fileKind,
   absent: absentKind,
   dir: dirKind,
+  emptied: emptiedKind,
   link: linkKind,
   copy: copyKind,
   sysctl: sysctlKind,
@@ -72,4 +75,12 @@ export const claims: ReadonlySet<KindName> = new Set(["tree", "chains", "interfa
 export const engineKinds: ReadonlySet<KindName> = new Set(["container", "image"]);
 
 /** Kinds that concern files alone, and so work under any root. */
-export const fileKinds: ReadonlySet<KindName> = new Set(["file", "absent", "dir", "link", "copy", "tree"]);
+export const fileKinds: ReadonlySet<KindName> = new Set([
+  "file",
+  "absent",
+  "dir",
+  "emptied",
+  "link",
+  "copy",
+  "tree",
+]);

@@ -1,0 +1,38 @@
+import { connect } from "node:net";
+import type { EtcdClient, Member } from "./client.ts";
+
+/** A host that is up accepts in milliseconds; one that is far or busy may take this long. */
+const CONNECT_MS = 2_000;
+
+/** True when somebody accepts a connection there. */
+export type Accepts = (address: { host: string; port: number }) => Promise<boolean>;
+
+/** Tries to connect; silence for two seconds is a no. */
+export const accepts: Accepts = ({ host, port }) =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (found: boolean) => {
+      socket.destroy();
+      resolve(found);
+    };
+    socket.setTimeout(CONNECT_MS, () => end(false));
+    socket.once("connect", () => end(true));
+    socket.once("error", () => end(false));
+  });
+
+/**
+ * Looks for any sign of life of a member: an answer at its client URLs, or an open port at its peer URLs.
+ *
+ * @returns the URL where there is one, or undefined for a member that is down
+ */
+export async function signOfLife(
+  member: Pick<Member, "peerUrls" | "clientUrls">,
+  { etcd, accepts: look }: { etcd: EtcdClient; accepts: Accepts },
+): Promise<string | undefined> {
+  const clients = member.clientUrls.map(async (url) => ((await etcd.status(url)) ? url : undefined));
+  const peers = member.peerUrls.map(async (url) => {
+    const { hostname: host, port } = new URL(url);
+    return (await look({ host, port: Number(port) })) ? url : undefined;
+  });
+  return (await Promise.all([...clients, ...peers])).find((url) => url !== undefined);
+}

@@ -1,0 +1,261 @@
+import { describe, expect, test } from "bun:test";
+import { LOCK_KEY } from "../../../src/etcd/lock.ts";
+import { paths } from "../../../src/paths.ts";
+import { container } from "../../fake/docker.ts";
+import { joining, type Joining, recordOf, WAL } from "./help.ts";
+
+/** Who is a member, and whether with a vote. */
+const membersOf = ({ etcd }: Joining) =>
+  etcd.members.map(({ name, learner }) => `${name}${learner ? " learner" : ""}`);
+
+const flagsOf = ({ w }: Joining) =>
+  w.machine.docker.specs.get("etcd")?.command.filter((flag) => flag.startsWith("--initial-cluster"));
+
+const killed = new Error("killed");
+
+describe("a master that joins", () => {
+  test("is added as learner, catches up, gets its vote, and lets the next one in", async () => {
+    await using j = await joining(["m1", "m2"]);
+    expect(await j.settle()).toBe("changed");
+    expect(membersOf(j)).toEqual(["m1", "m2", "n1"]);
+    expect(j.etcd.calls).toEqual(["add https://10.0.0.5:2380", "promote 3"]);
+    expect(j.said).toContain("learner is catching up: index 40 of 100");
+    expect(await recordOf(j)).toEqual({
+      id: "3",
+      clusterId: "7",
+      initialCluster: "m1=https://10.0.0.11:2380,m2=https://10.0.0.12:2380,n1=https://10.0.0.5:2380",
+      joined: true,
+    });
+    expect(flagsOf(j)).toEqual([
+      "--initial-cluster=m1=https://10.0.0.11:2380,m2=https://10.0.0.12:2380,n1=https://10.0.0.5:2380",
+      "--initial-cluster-token=c-1",
+      "--initial-cluster-state=existing",
+    ]);
+    expect(j.etcd.keys.size).toBe(0);
+    expect(await j.settle()).toBe("unchanged");
+    expect(j.etcd.calls.length).toBe(2);
+  });
+
+  test("makes two voters, and warns that they tolerate no failure", async () => {
+    await using j = await joining();
+    await j.settle();
+    expect(j.w.logged).toContainEqual(expect.stringContaining("etcd has two voters now"));
+  });
+
+  test("never begins a cluster of its own when it knows no other master", async () => {
+    await using j = await joining([]);
+    await expect(j.settle()).rejects.toThrow(
+      'Cannot join etcd: this node has joined a cluster, but "/var/opt/pf9/nodelet/peers.json" names no other master',
+    );
+    expect(j.w.machine.docker.calls).toEqual([]);
+  });
+
+  test("killed at any moment it is a member after the next run, once", async () => {
+    let moment = 0;
+    for (let died = true; died; moment++) {
+      await using j = await joining(["m1", "m2"]);
+      let count = 0;
+      const tick = () => {
+        if (++count > moment) throw killed;
+      };
+      const client = j.etcd.client();
+      const around =
+        <A extends unknown[], R>(work: (...args: A) => Promise<R>) =>
+        async (...args: A) => {
+          tick();
+          const result = await work(...args);
+          tick();
+          return result;
+        };
+      const mortal = {
+        ...client,
+        addLearner: around(client.addLearner),
+        promote: around(client.promote),
+        claim: around(client.claim),
+        // Who is killed says no farewell.
+        revoke: async () => {},
+      };
+      const { ensure } = j.ctx.host;
+      Object.assign(j.ctx.host, { ensure: around(ensure) });
+      died = await j.settle({ etcd: mortal }).then(
+        () => false,
+        (error) => {
+          expect(error).toBe(killed);
+          return true;
+        },
+      );
+      Object.assign(j.ctx.host, { ensure });
+      await j.settle();
+      expect([moment, membersOf(j)]).toEqual([moment, ["m1", "m2", "n1"]]);
+      expect(await recordOf(j)).toMatchObject({ id: j.etcd.members[2]?.id ?? "", joined: true });
+    }
+    expect(moment).toBeGreaterThan(10);
+  });
+
+  test("waits for the one who is at it, and says for whom", async () => {
+    await using j = await joining();
+    const client = j.etcd.client();
+    const lease = await client.grant(15);
+    const value = JSON.stringify({ holder: "m2", ip: "10.0.0.12", what: "is joining", since: -12_000 });
+    await client.claim(LOCK_KEY, { value, lease });
+    const { onSleep } = j.w.clock;
+    j.w.clock.onSleep = (count) => {
+      onSleep?.(count);
+      if (count !== 5) return;
+      expect(j.etcd.calls).toEqual([]);
+      void client.revoke(lease);
+    };
+    await j.settle();
+    expect(j.said.slice(0, 2)).toEqual([
+      'waiting for "m2", which is joining since 12 s',
+      'waiting for "m2", which is joining since 13 s',
+    ]);
+    expect(membersOf(j)).toEqual(["m1", "n1"]);
+  });
+
+  test("goes on at once after a run of its own that was killed with the lock", async () => {
+    await using j = await joining();
+    const client = j.etcd.client();
+    const value = JSON.stringify({ holder: "n1", ip: "10.0.0.5", what: "is joining", since: 0 });
+    await client.claim(LOCK_KEY, { value, lease: await client.grant(15) });
+    await j.settle();
+    expect(j.w.clock.now()).toBeLessThan(5_000);
+  });
+
+  test("is told which file system is full when etcd ends while it catches up, and completes when there is room", async () => {
+    await using j = await joining();
+    j.w.clock.onSleep = () => {
+      j.w.machine.docker.output.set("etcd", "panic: write wal: no space left on device");
+      j.w.machine.docker.containers.set("etcd", container("etcd", { status: "restarting (2)", exitCode: 2 }));
+    };
+    await expect(j.settle()).rejects.toThrow(
+      'Cannot join etcd: the file system of "/var/opt/pf9/etcd/data" is full; etcd\'s last lines: panic: write wal: no space left on device',
+    );
+    expect(j.etcd.keys.size).toBe(0);
+    j.w.clock.onSleep = () => {
+      const own = j.etcd.members.at(-1);
+      if (own) own.index = j.etcd.index;
+    };
+    await j.settle();
+    expect(j.etcd.calls).toEqual([
+      "add https://10.0.0.5:2380",
+      "remove 2",
+      "add https://10.0.0.5:2380",
+      "promote 3",
+    ]);
+    expect(membersOf(j)).toEqual(["m1", "n1"]);
+  });
+
+  test("gives up when nothing goes forward for two minutes, and says what stands still", async () => {
+    await using j = await joining();
+    j.w.clock.onSleep = () => {};
+    await expect(j.settle()).rejects.toThrow(
+      "Cannot join etcd within 120 s: learner is catching up: index 0 of 100",
+    );
+    expect(j.etcd.keys.size).toBe(0);
+  });
+});
+
+describe("a member of the same name or address", () => {
+  test("is removed when it is down", async () => {
+    await using j = await joining(["m1", "m2"]);
+    j.etcd.voter("n1", "10.0.0.5").up = false;
+    await j.settle();
+    expect(j.etcd.calls).toEqual(["remove 3", "add https://10.0.0.5:2380", "promote 4"]);
+  });
+
+  test("is removed when it is down at another address", async () => {
+    await using j = await joining(["m1", "m2"]);
+    j.etcd.voter("n1", "10.0.0.77").up = false;
+    await j.settle();
+    expect(membersOf(j)).toEqual(["m1", "m2", "n1"]);
+  });
+
+  test("is left alone when it lives, and nothing is changed", async () => {
+    await using j = await joining(["m1", "m2"]);
+    j.etcd.voter("n1", "10.0.0.77");
+    const error = await j.settle().catch((thrown) => thrown);
+    expect(error.message).toBe(
+      'Cannot join etcd: a living member "n1" has the name of this node; it answers at https://10.0.0.77:2379',
+    );
+    expect(error.hint).toContain("nodelet node remove n1 on another master");
+    expect(j.etcd.calls).toEqual([]);
+    expect(j.w.machine.docker.calls).toEqual([]);
+  });
+
+  test("is left alone when only its peer port is open", async () => {
+    await using j = await joining(["m1", "m2"]);
+    j.etcd.voter("n1", "10.0.0.77").clientUrls = [];
+    await expect(j.settle()).rejects.toThrow("it answers at https://10.0.0.77:2380");
+    expect(j.etcd.calls).toEqual([]);
+  });
+});
+
+describe("a learner of another node, whose join was cut off", () => {
+  const withLearner = async (more: object) => {
+    const j = await joining();
+    const learner = j.etcd.voter("m9", "10.0.0.19");
+    Object.assign(learner, { learner: true, ...more });
+    return j;
+  };
+
+  test("is promoted when it has its data", async () => {
+    await using j = await withLearner({});
+    await j.settle();
+    expect(membersOf(j)).toEqual(["m1", "m9", "n1"]);
+  });
+
+  test("is removed when it is down", async () => {
+    await using j = await withLearner({ up: false });
+    await j.settle();
+    expect(membersOf(j)).toEqual(["m1", "n1"]);
+    expect(j.w.logged).toContainEqual(expect.stringContaining('removed the etcd learner "m9"'));
+  });
+
+  test("is removed when it never had a name", async () => {
+    await using j = await withLearner({ name: "", clientUrls: [], up: false });
+    await j.settle();
+    expect(membersOf(j)).toEqual(["m1", "n1"]);
+  });
+
+  test("is given time when it lives, and removed when it does not catch up", async () => {
+    await using j = await withLearner({ index: 3 });
+    await j.settle();
+    expect(j.said).toContain('the learner "m9" of a join that was cut off is catching up');
+    expect(membersOf(j)).toEqual(["m1", "n1"]);
+  });
+});
+
+describe("data of a member that is not in the cluster", () => {
+  const record = (joined: boolean) =>
+    `${JSON.stringify({ id: "99", clusterId: "7", initialCluster: "n1=https://10.0.0.5:2380", joined })}\n`;
+
+  test("of a join that was cut off are removed before the new one", async () => {
+    await using j = await joining();
+    await j.w.root.write(WAL, "void");
+    await j.w.root.write(paths.etcdMember, record(false), 0o600);
+    await j.settle();
+    expect(await j.w.root.read(WAL)).toBe("data");
+    expect(membersOf(j)).toEqual(["m1", "n1"]);
+  });
+
+  test("of a member that another master removed stay, and it does not come back by itself", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.w.root.write(WAL, "void");
+    await j.w.root.write(paths.etcdMember, record(true), 0o600);
+    const error = await j.settle().catch((thrown) => thrown);
+    expect(error.message).toBe(
+      'Cannot start etcd: the member "n1" was removed from the cluster; its members are m1, m2',
+    );
+    expect(error.hint).toBe("nodelet reset frees this host; nodelet join makes it a node again");
+    expect(await j.w.root.read(WAL)).toBe("void");
+    expect(j.etcd.calls).toEqual([]);
+  });
+
+  test("are started when nobody can tell, as when all hosts boot at once", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.settle();
+    for (const member of j.etcd.members) member.up = false;
+    expect(await j.settle()).toBe("unchanged");
+  });
+});
