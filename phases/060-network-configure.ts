@@ -1,6 +1,7 @@
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { leaveOtherPlugins, networkPlugin } from "../src/network/plugins.ts";
 import { networkSysctls } from "../src/preflight/needs.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
@@ -20,13 +21,15 @@ export const networkConfigure: Phase = {
   roles: ["master", "worker"],
   // Undone in reverse order: what undoes the claims here, `ip` and `iptables`, may be of the bundle.
   needs: ["040-docker-configure"],
-  start: ({ host }) =>
-    ensureAll(host, [
+  async start(ctx) {
+    const left = await leaveOtherPlugins(ctx);
+    const outcome = await ensureAll(ctx.host, [
       // kube-proxy, the kubelet and the plugins make these; undo removes them.
       { kind: "chains", prefix: "KUBE-" },
       { kind: "chains", prefix: "CNI-" },
       { kind: "interface", name: "cni0" },
       { kind: "tree", path: "/var/lib/cni" },
+      ...networkPlugin(ctx.config).prepare(ctx),
       ...modules.map((module): AnyWanted => ({ kind: "module", ...module })),
       { kind: "dir", path: "/etc/modules-load.d", mode: 0o755 },
       {
@@ -38,7 +41,9 @@ export const networkConfigure: Phase = {
       { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
       { kind: "file", path: SYSCTL_FILE, content: sysctlFile(networkSysctls), mode: 0o644 },
       ...Object.entries(networkSysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
-    ]),
+    ]);
+    return left === "changed" ? left : outcome;
+  },
   // The settings stay until reset: Docker's own containers need most of them too.
   stop: async () => "unchanged",
   async status(ctx) {

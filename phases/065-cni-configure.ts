@@ -1,6 +1,8 @@
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { podMtu } from "../src/network/mtu.ts";
+import { networkPlugin } from "../src/network/plugins.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
 /** First by name, so that the kubelet takes it before anything that lies there. */
@@ -12,11 +14,11 @@ export const cniConfigure: Phase = {
   title: "Configure CNI plugin",
   roles: ["master", "worker"],
   needs: [],
-  start: (ctx) => ensureAll(ctx.host, wanted(ctx)),
+  start: async (ctx) => ensureAll(ctx.host, wanted(ctx, { mtu: await podMtu(ctx) })),
   stop: ({ host, paths }) => host.ensure({ kind: "absent", path: `${paths.cniConfDir}/${CONFLIST}` }),
 };
 
-function wanted(ctx: Ctx): AnyWanted[] {
+function wanted(ctx: Ctx, { mtu }: { mtu: number | undefined }): AnyWanted[] {
   const { paths, bundle } = ctx;
   const plugins = bundle.binaries.filter((entry) => entry.kind === "cni");
   const directories: AnyWanted[] = [
@@ -25,11 +27,12 @@ function wanted(ctx: Ctx): AnyWanted[] {
   ];
   const programs = plugins.map((entry): AnyWanted => installed(ctx, { entry, dir: paths.cniBinDir }));
   // Another plugin is the operator's business: the kubelet waits for its configuration.
-  if (ctx.config.networkPlugin === "noop") return [...directories, ...programs];
+  const path = `${paths.cniConfDir}/${CONFLIST}`;
+  if (!networkPlugin(ctx.config).ownBridge) return [...directories, ...programs, { kind: "absent", path }];
   const conflist: AnyWanted = {
     kind: "file",
-    path: `${paths.cniConfDir}/${CONFLIST}`,
-    content: `${JSON.stringify(bridgeConflist(ctx), null, 2)}\n`,
+    path,
+    content: `${JSON.stringify(bridgeConflist(ctx, { mtu }), null, 2)}\n`,
     mode: 0o600,
   };
   return [...directories, ...programs, conflist];
@@ -56,7 +59,7 @@ export function installed(
  * Pods on a bridge of the host, addresses from the node's block. `firewall` lets their packets through where Docker has
  * set the FORWARD policy to DROP; `portmap` does host ports.
  */
-export function bridgeConflist({ config, node }: Pick<Ctx, "config" | "node">) {
+export function bridgeConflist({ node }: Pick<Ctx, "node">, { mtu }: { mtu: number | undefined }) {
   return {
     cniVersion: "0.4.0",
     name: "pf9-bridge",
@@ -67,7 +70,7 @@ export function bridgeConflist({ config, node }: Pick<Ctx, "config" | "node">) {
         isDefaultGateway: true,
         ipMasq: true,
         hairpinMode: true,
-        ...(config.mtu && { mtu: config.mtu }),
+        ...(mtu && { mtu }),
         ipam: { type: "host-local", ranges: [[{ subnet: node.podCidr }]], dataDir: "/var/lib/cni/networks" },
       },
       { type: "portmap", capabilities: { portMappings: true } },

@@ -14,6 +14,7 @@ import { kubeletConfigureStart } from "./080-kubelet-configure-start.ts";
 import { kubeProxyStart } from "./090-kube-proxy-start.ts";
 import { waitForK8sServices } from "./100-wait-for-k8s-services.ts";
 import { labelTaintNode } from "./110-label-taint-node.ts";
+import { networkPluginStart } from "./115-network-plugin.ts";
 import { dynamicKubeletConfig } from "./120-dynamic-kubelet-config.ts";
 import { uncordonNode } from "./130-uncordon-node.ts";
 import { validateDns } from "./140-validate-dns.ts";
@@ -35,6 +36,7 @@ export const allPhases: readonly Phase[] = [
   kubeProxyStart,
   waitForK8sServices,
   labelTaintNode,
+  networkPluginStart,
   dynamicKubeletConfig,
   uncordonNode,
   validateDns,

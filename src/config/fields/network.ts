@@ -13,7 +13,7 @@ import {
 
 const LATER_PLUGINS = {
   what: "network plugin",
-  values: ["flannel", "calico", "canal", "weave"],
+  values: ["calico", "canal", "weave"],
 };
 
 /** Addresses, names and ports. */
@@ -108,12 +108,19 @@ export const network = {
     flag: true,
     about: "Addresses of the pods of this node; the first block of containersCidr when not given",
   }),
-  networkPlugin: field(oneOf(["bridge", "noop"], LATER_PLUGINS), {
+  networkPlugin: field(oneOf(["bridge", "flannel", "noop"], LATER_PLUGINS), {
     shared: true,
     alias: "PF9_NETWORK_PLUGIN",
     default: "bridge",
     flag: true,
-    about: "Pod network: bridge, or noop to install one yourself",
+    about: "Pod network: bridge, flannel, or noop to install one yourself",
+  }),
+  podNetworkBackend: field(oneOf(["auto", "host-gw", "vxlan"]), {
+    shared: true,
+    default: "auto",
+    flag: true,
+    about:
+      "Way between nodes: routes (host-gw), tunnels (vxlan), or routes where they lead (auto); bridge and flannel",
   }),
   mtu: optional(integer(576, 9216), {
     shared: true,

@@ -16,6 +16,7 @@ import { type ImageWanted, imageKind } from "./image.ts";
 import { type LinkWanted, linkKind } from "./link.ts";
 import { type ModuleWanted, moduleKind } from "./module.ts";
 import { type RouteWanted, routeKind } from "./route.ts";
+import { type RoutesIntoWanted, routesIntoKind } from "./routes-into.ts";
 import { type SysctlWanted, sysctlKind } from "./sysctl.ts";
 import { type UnitWanted, unitKind } from "./unit.ts";
 
@@ -32,11 +33,12 @@ interface WantedByKind {
   unit: UnitWanted;
   container: ContainerWanted;
   image: ImageWanted;
-  /** The last four change nothing: they claim what programs that we start will make. */
+  /** The last five change nothing: they claim what programs that we start will make. */
   tree: TreeWanted;
   chains: ChainsWanted;
   interface: InterfaceWanted;
   pods: PodContainersWanted;
+  routesInto: RoutesIntoWanted;
 }
 
 /** The name of a kind. */
@@ -66,10 +68,11 @@ export const kinds: Readonly<Record<KindName, AnyKind>> = {
   chains: chainsKind,
   interface: interfaceKind,
   pods: podContainersKind,
+  routesInto: routesIntoKind,
 };
 
 /** Kinds that are journaled though ensuring them changes nothing. */
-export const claims: ReadonlySet<KindName> = new Set(["tree", "chains", "interface", "pods"]);
+export const claims: ReadonlySet<KindName> = new Set(["tree", "chains", "interface", "pods", "routesInto"]);
 
 /** Kinds that only a running engine can tell about. */
 export const engineKinds: ReadonlySet<KindName> = new Set(["container", "image"]);

@@ -1,4 +1,5 @@
 import { contains, overlaps, parseAddress, parseCidr } from "../../config/net.ts";
+import { networkPlugin } from "../../network/plugins.ts";
 import { paths } from "../../paths.ts";
 import type { Check, CheckInput } from "../check.ts";
 import { setting } from "../check.ts";
@@ -23,7 +24,7 @@ export const bridgeConflict: Check = {
 
 /** A bridge that nobody is connected to has no address that the system lists, but it has its route. */
 function cniBridge({ facts, config, node, installed }: CheckInput) {
-  if (installed || config.networkPlugin !== "bridge") return [];
+  if (installed || !networkPlugin(config).ownBridge) return [];
   const found = facts.networks.filter(
     ({ interface: name, cidr }) => name === "cni0" && !cidr.includes(":") && cidr !== node.podCidr,
   );
@@ -55,7 +56,7 @@ export const networkLeftovers: Check = {
   level: "warning",
   title: "there are no interfaces of other network plugins",
   run({ facts, config, installed }) {
-    if (installed || config.networkPlugin !== "bridge") return [];
+    if (installed || config.networkPlugin === "noop") return [];
     const found = facts.interfaces.filter((name) => PLUGIN_INTERFACES.test(name));
     if (found.length === 0) return [];
     return [

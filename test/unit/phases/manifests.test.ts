@@ -96,14 +96,14 @@ describe("bridgeConflist()", () => {
   const node = { podCidr: "10.20.3.0/24" } as never;
 
   test("gives pods the node's block, and passes through a firewall that drops", () => {
-    const { plugins } = bridgeConflist({ ...configOf(), node });
+    const { plugins } = bridgeConflist({ node }, { mtu: undefined });
     expect(plugins.map(({ type }) => type)).toEqual(["bridge", "portmap", "firewall"]);
     expect(plugins[0]).toMatchObject({ bridge: "cni0", ipam: { ranges: [[{ subnet: "10.20.3.0/24" }]] } });
     expect(plugins[0]).not.toHaveProperty("mtu");
   });
 
   test("sets the MTU that is asked for", () => {
-    expect(bridgeConflist({ ...configOf({ mtu: "1400" }), node }).plugins[0]).toMatchObject({ mtu: 1400 });
+    expect(bridgeConflist({ node }, { mtu: 1400 }).plugins[0]).toMatchObject({ mtu: 1400 });
   });
 });
 

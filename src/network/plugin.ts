@@ -1,0 +1,35 @@
+import type { Ctx } from "../ctx.ts";
+import type { Outcome } from "../host/host.ts";
+import type { AnyWanted } from "../host/kinds/index.ts";
+import type { PhaseState, Say } from "../runner/phase.ts";
+
+/** How pods of different nodes reach each other: what the phases of the network need to know of a plugin. */
+export interface NetworkPlugin {
+  /** Pods are on nodelet's own bridge, with addresses of the node's block; else the plugin writes the configuration of CNI itself. */
+  readonly ownBridge: boolean;
+  /** Bytes that the plugin puts around each packet between nodes. */
+  overhead(config: Ctx["config"]): number;
+  /** For phase 060: its configuration as it must be now, and claims of what its programs make. */
+  prepare(ctx: Ctx): readonly AnyWanted[];
+  /** For phase 115. May be run twice. */
+  start(ctx: Ctx, say?: Say): Promise<Outcome>;
+  /** Waits until what was started works. @throws AppError when its deadline is over */
+  ready(ctx: Ctx, say: Say): Promise<void>;
+  /** Takes this node's part away. May be run when nothing runs. */
+  stop(ctx: Ctx): Promise<Outcome>;
+  /** A probe without side effects. */
+  status(ctx: Ctx): Promise<PhaseState>;
+}
+
+/** A plugin of which nothing runs on the node: the kernel does it all, or somebody else looks after it. */
+export function stillPlugin(options: Pick<NetworkPlugin, "ownBridge">): NetworkPlugin {
+  return {
+    ...options,
+    overhead: () => 0,
+    prepare: () => [],
+    start: async () => "unchanged",
+    ready: async () => {},
+    stop: async () => "unchanged",
+    status: async () => ({ state: "running" }),
+  };
+}
