@@ -46,6 +46,10 @@ export const paths = {
   kubeletEnded: "/run/nodelet/kubelet-ended",
   /** The bundle that this node was made from, when it came as a file of its own. */
   installedBundle: "/opt/pf9/nodelet/bundle",
+  /** What of it is not on this node, when it was streamed. */
+  bundleGaps: "/opt/pf9/nodelet/bundle.gaps",
+  /** The same while it is streamed. */
+  partialBundle: "/opt/pf9/nodelet/bundle.partial",
   /** Index of the bundle that this node was made from. */
   installedIndex: "/opt/pf9/nodelet/index.json",
   dynamicKubeletConfig: "/var/opt/pf9/kube/kubelet-config/dynamic-config",

@@ -1,22 +1,29 @@
 import { open, stat } from "node:fs/promises";
 import { AppError, messageOf } from "../errors.ts";
-import { blobChunks } from "./chunks.ts";
+import { blobChunks, type ByteReader, fileReader } from "./chunks.ts";
 import type { Content } from "./content.ts";
 import { type Ending, readEnding } from "./ending.ts";
+import { type Gaps, notHere, readGaps } from "./gaps.ts";
 import type { PackedIndex } from "./index-format.ts";
 import { parsePackedIndex } from "./index-rules.ts";
 import { signerOf } from "./signature.ts";
 import type { TrustedKey } from "./trust.ts";
 
-/** A bundle file whose end and index have been read. */
-export interface BundleFile extends Ending {
+/** The end of a bundle file, and what its index says. */
+export interface IndexedEnding extends Ending {
   /** For messages. */
   path: string;
+  index: PackedIndex;
+}
+
+/** A bundle file whose end and index have been read. */
+export interface BundleFile extends IndexedEnding {
   /** What is opened to read it. */
   place: string;
   /** Bytes of the whole file. */
   size: number;
-  index: PackedIndex;
+  /** What of it is not on this node; undefined when all is. */
+  gaps?: Gaps;
 }
 
 /** Whom to believe. */
@@ -47,7 +54,25 @@ export async function openBundleFile(file: {
   if (!(await stat(place).catch(seen)).isFile()) throw fail("it is no file");
   await using handle = await open(place, "r").catch(seen);
   const { size } = await handle.stat();
-  const ending = await readEnding({ handle, path }, size);
+  const ending = await readIndex(fileReader({ handle, path }), { size });
+  if (!ending) return undefined;
+  const gaps = await readGaps(place, ending.trailer.indexSha256);
+  return { ...ending, place, size, ...(gaps && { gaps }) };
+}
+
+/**
+ * Reads the end of a bundle, wherever it is, and judges its index; not whether it can be trusted.
+ *
+ * @param file as for {@linkcode readEnding}
+ * @returns undefined for a program without anything behind it
+ * @throws AppError saying what is wrong with it, and where
+ */
+export async function readIndex(
+  from: ByteReader,
+  file: { size: number; tail?: number },
+): Promise<IndexedEnding | undefined> {
+  const { path } = from;
+  const ending = await readEnding(from, file);
   if (!ending) return undefined;
   const { payloadOffset, indexOffset } = ending.trailer;
   const index = parsePackedIndex(ending.indexBytes.toString(), {
@@ -55,7 +80,7 @@ export async function openBundleFile(file: {
     program: payloadOffset,
     payload: indexOffset - payloadOffset,
   });
-  return { path, place, size, ...ending, index };
+  return { path, ...ending, index };
 }
 
 /**
@@ -64,7 +89,7 @@ export async function openBundleFile(file: {
  * @returns the key that vouches for it; undefined when none does and that was allowed
  * @throws AppError when nobody trusted has signed it
  */
-export function checkTrust(file: BundleFile, { trusted, insecure }: Trust): TrustedKey | undefined {
+export function checkTrust(file: IndexedEnding, { trusted, insecure }: Trust): TrustedKey | undefined {
   const { signatures, indexBytes, path } = file;
   const signer = signerOf(indexBytes, { signatures, trusted });
   if (signer || insecure) return signer;
@@ -82,10 +107,11 @@ export function checkTrust(file: BundleFile, { trusted, insecure }: Trust): Trus
   );
 }
 
-/** The content of a blob, by its digest. @throws AppError when the bundle has no such blob */
+/** The content of a blob, by its digest. @throws AppError when the bundle has no such blob, or not on this node */
 export function blobContent(file: BundleFile, digest: string): Content {
   const blob = file.index.blobs.find(({ sha256 }) => sha256 === digest);
   if (!blob) throw new AppError(`Cannot find ${digest.slice(0, 16)} in the bundle "${file.path}"`);
+  if (file.gaps?.blobs.has(digest)) throw notHere(file.path, digest.slice(0, 16));
   const from = { place: file.place, path: file.path, payloadOffset: file.trailer.payloadOffset };
   return { size: blob.size, stream: () => blobChunks(from, blob) };
 }

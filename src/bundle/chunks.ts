@@ -24,6 +24,19 @@ export interface OpenFile {
   path: string;
 }
 
+/** Bytes by their place, whoever has them: a file, or another node. */
+export interface ByteReader {
+  /** For messages. */
+  path: string;
+  /** All bytes of a range. @throws AppError when there are fewer */
+  read(range: { at: number; size: number }): Promise<Buffer>;
+}
+
+/** An open file as a reader. */
+export function fileReader(file: OpenFile): ByteReader {
+  return { path: file.path, read: (range) => readRange(file, range) };
+}
+
 /** A chunk's place in its file. */
 interface ChunkPlace {
   /** Bytes from the start of the file. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { AppError } from "../errors.ts";
-import { type OpenFile, rangeText, readRange } from "./chunks.ts";
+import { type ByteReader, rangeText } from "./chunks.ts";
 import { writeAll } from "./compress.ts";
 import { ELF_HEADER_SIZE, programEnd } from "./elf.ts";
 import { INDEX_FORMAT } from "./index-format.ts";
@@ -28,25 +28,30 @@ export interface Ending {
 /**
  * Reads the end of a bundle file. The index has the digest of the trailer; nobody has judged it.
  *
- * @param size bytes of the file
+ * @param file `size`: bytes of it; `tail`: how far before its end a trailer is looked for that something was appended to
  * @returns undefined for a program without anything behind it
  * @throws AppError saying what is wrong with the file, and where
  */
-export async function readEnding(from: OpenFile, size: number): Promise<Ending | undefined> {
-  const trailer = await readTrailer(from, size);
+export async function readEnding(
+  from: ByteReader,
+  file: { size: number; tail?: number },
+): Promise<Ending | undefined> {
+  const trailer = await readTrailer(from, file);
   if (!trailer) return undefined;
   const { indexOffset, indexSize, signaturesSize } = trailer;
-  const indexBytes = await readRange(from, { at: indexOffset, size: indexSize });
+  const indexBytes = await from.read({ at: indexOffset, size: indexSize });
   if (sha256(indexBytes) !== trailer.indexSha256)
     throw damaged(from.path, { what: "index", at: indexOffset, stored: indexSize });
-  const signed = await readRange(from, { at: indexOffset + indexSize, size: signaturesSize });
+  const signed = await from.read({ at: indexOffset + indexSize, size: signaturesSize });
   return { trailer, indexBytes, signatures: parseSignatures(signed.toString(), from.path) };
 }
 
-async function readTrailer(from: OpenFile, size: number): Promise<Trailer | undefined> {
+async function readTrailer(
+  from: ByteReader,
+  { size, tail = TAIL }: { size: number; tail?: number },
+): Promise<Trailer | undefined> {
   const { path } = from;
-  const tail = await readRange(from, { at: Math.max(0, size - TAIL), size: Math.min(size, TAIL) });
-  const found = findTrailer(tail);
+  const found = findTrailer(await from.read({ at: Math.max(0, size - tail), size: Math.min(size, tail) }));
   if (found.kind === "trailer") return checkTrailer(found.trailer, { path, size });
   if (found.kind === "damaged")
     throw damaged(path, {
@@ -63,7 +68,7 @@ async function readTrailer(from: OpenFile, size: number): Promise<Trailer | unde
       },
     );
   }
-  const header = await readRange(from, { at: 0, size: Math.min(size, ELF_HEADER_SIZE) });
+  const header = await from.read({ at: 0, size: Math.min(size, ELF_HEADER_SIZE) });
   if (programEnd(header) === size) return undefined;
   throw new AppError(
     `Cannot use the bundle "${path}": it does not end as a bundle does after ${size} bytes; it is cut off, or no bundle`,

@@ -5,6 +5,7 @@ import { sha256File } from "../host/hash.ts";
 import type { BundleSource } from "./bundle.ts";
 import { blobContent, type BundleFile, checkTrust, openBundleFile, type Trust } from "./bundle-file.ts";
 import { fileContent } from "./content.ts";
+import { entriesWithGaps } from "./gaps.ts";
 import { imageArchive } from "./image-archive.ts";
 import type { BundleEntry } from "./index-format.ts";
 import { readStackIndex } from "./stack.ts";
@@ -47,21 +48,35 @@ function sourceOf(file: BundleFile, part: { program: boolean }): BundleSource {
   return {
     index: file.index,
     path: file.path,
-    fileSize: file.size,
+    // One that was streamed is in its place.
+    fileSize: file.gaps ? 0 : file.size,
     content: (entry) =>
       entry.kind === "image"
         ? imageArchive(entry, (digest) => blobContent(file, digest))
         : blobContent(file, entry.sha256),
     async check(entries, onBytes) {
       const damage = await verifyBundleFile(file, { ...part, only: entries, ...(onBytes && { onBytes }) });
-      return damage.map(({ first, last, parts }) => ({
+      const damaged = damage.map(({ first, last, parts }) => ({
         code: "BundleDamaged",
         message: `Bundle "${file.path}" is damaged in bytes ${first}-${last}, which are part of ${parts.join(", ")}`,
         hint: COPY_AGAIN,
       }));
+      return [...missingHere(file, entries), ...damaged];
     },
     bytesToCheck: (entries) => bytesToVerify(file, { ...part, only: entries }),
   };
+}
+
+function missingHere(file: BundleFile, entries: readonly BundleEntry[]): Finding[] {
+  const names = entriesWithGaps(entries, file.gaps).map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [
+    {
+      code: "BundleIncomplete",
+      message: `Bundle "${file.path}" was streamed without ${names.join(", ")}`,
+      hint: "name a whole bundle with --bundle FILE",
+    },
+  ];
 }
 
 /**

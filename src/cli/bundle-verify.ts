@@ -1,3 +1,5 @@
+import type { BundleFile } from "../bundle/bundle-file.ts";
+import { entriesWithGaps } from "../bundle/gaps.ts";
 import { CHUNK_SIZE } from "../bundle/index-format.ts";
 import { bytesToVerify, type Damage, verifyBundleFile } from "../bundle/verify.ts";
 import { ExitCode } from "../errors.ts";
@@ -27,6 +29,7 @@ export async function verify(
   const speed = `${duration(ms)}, ${sizeText((total / Math.max(ms, 1)) * 1000)}/s`;
   const lines = [
     `${file.index.name}: ${damage.length === 0 ? `all ${sizeText(total)} are as they were made` : "damaged"} (${speed})`,
+    ...gapsText(file),
     ...damage.map(
       ({ first, last, parts, repair }) =>
         `bytes ${first}-${last} are damaged: ${parts.join(", ")}; copy them again from a good one:\n  ${repair}`,
@@ -35,9 +38,26 @@ export async function verify(
       ? signedText(signers)
       : `${signedText(signers)}: name the maker's key with --trusted-key FILE, or be content with --insecure-bundle`,
   ];
-  const result = { path: file.path, name: file.index.name, bytes: total, ms, good, ...signers, damage };
+  const missing = entriesWithGaps(file.index.entries, file.gaps).map(({ name }) => name);
+  const result = {
+    path: file.path,
+    name: file.index.name,
+    bytes: total,
+    ms,
+    good,
+    ...signers,
+    missing,
+    damage,
+  };
   showResult(io, { format: options.output, result, table: `${lines.join("\n")}\n` });
   return good ? ExitCode.ok : ExitCode.failed;
+}
+
+/** What is not on this node is no damage. */
+function gapsText({ index, gaps }: BundleFile): string[] {
+  if (!gaps) return [];
+  const names = entriesWithGaps(index.entries, gaps).map(({ name }) => name);
+  return [`streamed, without ${[...(gaps.program ? ["the program"] : []), ...names].join(", ")}`];
 }
 
 /** What copies a stretch alone, in whole blocks, as every dd can. */

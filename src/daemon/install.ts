@@ -36,7 +36,11 @@ export async function installDaemon({ host, bundle }: Ctx): Promise<Outcome> {
 async function separateBundle({ source }: Ctx["bundle"]): Promise<AnyWanted[]> {
   if (!source || [process.execPath, paths.installedBundle, paths.program].includes(source.path)) return [];
   if (!statSync(source.path).isFile()) return [];
-  return [await copyOf(source.path, { path: paths.installedBundle, mode: 0o644 })];
+  return [
+    await copyOf(source.path, { path: paths.installedBundle, mode: 0o644 }),
+    // Those of one that was streamed before.
+    { kind: "absent", path: paths.bundleGaps },
+  ];
 }
 
 async function copyOf(file: string, to: { path: string; mode: number }): Promise<AnyWanted> {

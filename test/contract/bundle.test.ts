@@ -163,6 +163,7 @@ describe("bundle verify", () => {
       good: false,
       signatures: [],
       signedBy: null,
+      missing: [],
       damage: [],
     });
     expect(unsigned.code).toBe(1);
