@@ -76,6 +76,11 @@ export async function signCsr(
   return await issueLeaf(spec, { ca: options.ca, publicPem, params, now: options.now });
 }
 
+/** The public key that a request is for, as SubjectPublicKeyInfo in PEM; undefined for what is no request. */
+export async function publicKeyOf(csrPem: string): Promise<string | undefined> {
+  return parse(await loadForge(), csrPem)?.publicPem;
+}
+
 /** True when two requests ask for the same with the same key; their signatures may differ. */
 export async function isSameRequest(one: string, other: string): Promise<boolean> {
   const forge = await loadForge();

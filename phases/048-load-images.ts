@@ -1,5 +1,5 @@
 import { counted } from "../src/bundle/content.ts";
-import type { Bundle } from "../src/bundle/bundle.ts";
+import { indexText } from "../src/bundle/index-text.ts";
 import { neededImages } from "../src/bundle/needed.ts";
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
@@ -25,7 +25,7 @@ export const loadImages: Phase = {
       {
         kind: "file",
         path: ctx.paths.installedIndex,
-        content: installedIndex(ctx.bundle),
+        content: indexText(ctx.bundle),
         mode: 0o644,
       },
       ...missing.map(
@@ -65,12 +65,6 @@ function reporter(
     said = now;
     say?.(`${name}: ${progressText({ done, total, ms: now - begun })}`);
   };
-}
-
-/** What the bundle is made of, without where its content lies. */
-function installedIndex({ index }: Bundle): string {
-  const { format, name, platform, entries, links } = index;
-  return `${JSON.stringify({ format, name, platform, entries, ...(links && { links }) }, null, 2)}\n`;
 }
 
 /** Images that this node runs whose name does not stand for the id of the index, or that nothing holds. */

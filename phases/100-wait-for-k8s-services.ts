@@ -24,23 +24,34 @@ export const waitForK8sServices: Phase = {
   // more than a second later, when it has made its own roles; it and the other components are waited for beside them.
   async start(ctx) {
     if (ctx.host.detached) return "unchanged";
+    if (ctx.config.role !== "master") {
+      await wait(ctx, { what: "work with the masters", poll: () => reached(ctx) });
+      return "unchanged";
+    }
     await wait(ctx, { what: "the API server", poll: () => serves(ctx) });
     await lendSchedulerRights(ctx.kube);
     await wait(ctx, { what: "the API server", poll: () => hasNamespace(ctx) });
     return (await ensureKubeletClient(ctx.kube)) ? "changed" : "unchanged";
   },
   async ready(ctx, say) {
-    if (ctx.host.detached) return;
+    if (ctx.host.detached || ctx.config.role !== "master") return;
     await wait(ctx, { what: "the control plane", poll: () => poll(ctx), say });
     await releaseStaleLeases(ctx);
     await takeBackSchedulerRights(ctx.kube);
   },
   stop: async () => "unchanged",
   async status(ctx) {
-    const found = await poll(ctx);
+    const found = ctx.config.role === "master" ? await poll(ctx) : await reached(ctx);
     return "value" in found ? { state: "running" } : { state: "stopped", message: found.missing };
   },
 };
+
+/** Through the balancer a worker finds a master that is ready. */
+async function reached({ kube }: Ctx): Promise<Poll<true>> {
+  return (await kube.ready())
+    ? { value: true }
+    : { missing: "no master answers through the balancer of this node" };
+}
 
 /** The API server answers, and it is not one that the kubelet is about to replace. */
 async function serves(ctx: Ctx): Promise<Poll<true>> {

@@ -1,7 +1,11 @@
 import { AppError } from "../src/errors.ts";
 import type { Ctx } from "../src/ctx.ts";
+import type { Outcome } from "../src/host/host.ts";
+import { askMasters } from "../src/join/member.ts";
 import type { KubeObject } from "../src/kube/client.ts";
+import { kubeletConfigSource } from "../src/kube/kubelet-config.ts";
 import { type NodeTaint, nodePath, wantedLabels, wantedTaints } from "../src/kube/node.ts";
+import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
 /** What the API says about this node: role, labels, taints, and its block of pod addresses. */
@@ -11,6 +15,7 @@ export const labelTaintNode: Phase = {
   roles: ["master", "worker"],
   async start(ctx) {
     if (ctx.host.detached) return "unchanged";
+    if (ctx.config.role !== "master") return await askToRegister(ctx);
     const node = await registeredNode(ctx);
     checkPodCidr(node, ctx);
     const patch = nodePatch(node, ctx);
@@ -27,6 +32,28 @@ export const labelTaintNode: Phase = {
       : { state: "running" };
   },
 };
+
+/** A worker may not say of itself what it is, or which pods it takes: a master says it, once it has seen who asks. */
+async function askToRegister(ctx: Ctx): Promise<Outcome> {
+  const node = await ctx.kube.get(nodePath(ctx));
+  if (node) checkPodCidr(node, ctx);
+  if (node && !nodePatch(node, ctx) && takesClusterConfig(node, ctx)) return "unchanged";
+  const { ip } = ctx.node;
+  const labels = { ...ctx.config.nodeLabels };
+  const taints = ctx.config.nodeTaints.map(({ key, value, effect }) => ({
+    key,
+    ...(value && { value }),
+    effect,
+  }));
+  await askMasters(ctx, (master) => master.node({ ip, labels, taints }));
+  return "changed";
+}
+
+/** The Node says where its kubelet takes its configuration from, in versions where kubelets do. */
+function takesClusterConfig({ spec }: KubeObject, { bundle }: Ctx): boolean {
+  if (!kubeFacts(bundle.kubernetesVersion).dynamicKubeletConfig) return true;
+  return spec?.configSource?.configMap?.name === kubeletConfigSource("worker").configMap.name;
+}
 
 /**
  * The node's object. Where the kubelet has not registered yet it is made here, and the kubelet takes it for its own: by

@@ -3,17 +3,18 @@ import type { Ctx } from "../src/ctx.ts";
 import { ensureAll, type Outcome } from "../src/host/host.ts";
 import type { KubeObject } from "../src/kube/client.ts";
 import { isHealthy, KUBELET_HEALTH } from "../src/kube/health.ts";
-import { kubeletConfiguration } from "../src/kube/kubelet-config.ts";
+import {
+  CONFIG_MAPS as NAMES,
+  CONFIG_NAMESPACE,
+  kubeletConfigSource,
+  kubeletConfiguration,
+} from "../src/kube/kubelet-config.ts";
 import { nodePath } from "../src/kube/node.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
-const NAMESPACE = "kube-system";
-const CONFIGMAPS = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
-
-/** The ConfigMaps that hold the default kubelet configuration of masters and of workers. */
-const NAMES = { master: "master-default-kubelet-config", worker: "worker-default-kubelet-config" } as const;
+const CONFIGMAPS = `/api/v1/namespaces/${CONFIG_NAMESPACE}/configmaps`;
 
 /** Kubelets take their configuration from the cluster, with the file on the node to fall back to. */
 export const dynamicKubeletConfig: Phase = {
@@ -23,17 +24,18 @@ export const dynamicKubeletConfig: Phase = {
   async start(ctx) {
     if (ctx.host.detached || !kubeFacts(ctx.bundle.kubernetesVersion).dynamicKubeletConfig)
       return "unchanged";
+    if (role(ctx) === "worker") return await takeOver(ctx);
     const [master, worker] = await Promise.all([
       ensureConfigMap(ctx, "master"),
       ensureConfigMap(ctx, "worker"),
     ]);
     const outcome = master.outcome === "changed" || worker.outcome === "changed" ? "changed" : "unchanged";
     const node = await ctx.kube.get(nodePath(ctx));
-    const source = configSource(ctx);
+    const source = kubeletConfigSource(role(ctx));
     if (!Bun.deepEquals(node?.spec?.configSource, source)) {
       await ctx.kube.patch(nodePath(ctx), { spec: { configSource: source } });
     } else if (outcome === "unchanged" && "value" in (await poll(ctx))) return "unchanged";
-    await handOver(ctx, role(ctx) === "master" ? master.object : worker.object);
+    await handOver(ctx, master.object);
     return "changed";
   },
   async ready(ctx, say) {
@@ -49,9 +51,9 @@ export const dynamicKubeletConfig: Phase = {
   },
   stop: async () => "unchanged",
   async status(ctx) {
-    const wanted = await kubeletText(ctx, role(ctx));
     const map = await ownConfigMap(ctx);
-    if (map && map.data?.kubelet !== wanted)
+    // What is in it is the masters' business.
+    if (map && role(ctx) === "master" && map.data?.kubelet !== (await kubeletText(ctx, "master")))
       return { state: "failed", message: `the ConfigMap ${NAMES[role(ctx)]} is not as configured` };
     const found = await taken(ctx, map);
     return "value" in found ? { state: "running" } : { state: "failed", message: found.missing };
@@ -60,8 +62,24 @@ export const dynamicKubeletConfig: Phase = {
 
 const role = (ctx: Ctx) => (ctx.config.role === "worker" ? "worker" : "master");
 
-function configSource(ctx: Ctx) {
-  return { configMap: { name: NAMES[role(ctx)], namespace: NAMESPACE, kubeletConfigKey: "kubelet" } };
+/** A worker takes what the masters have made. It may read it from when its Node names it, which it does a moment after that. */
+async function takeOver(ctx: Ctx): Promise<Outcome> {
+  const map = await until(
+    async () => {
+      const found = await ownConfigMap(ctx).catch(() => undefined);
+      return found ? { value: found } : { missing: `the ConfigMap ${NAMES.worker} cannot be read` };
+    },
+    {
+      action: "take the cluster's configuration of kubelets",
+      timeoutMs: 60_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      hint: "see nodelet phases status -p 120 on a master",
+    },
+  );
+  if ("value" in (await taken(ctx, map))) return "unchanged";
+  await handOver(ctx, map);
+  return "changed";
 }
 
 /**
@@ -74,7 +92,7 @@ async function handOver(ctx: Ctx, { metadata, data }: KubeObject): Promise<void>
   const store = `${ctx.paths.dynamicKubeletConfig}/store`;
   const { uid = "", resourceVersion = "" } = metadata;
   const checkpoint = `${store}/checkpoints/${uid}/${resourceVersion}`;
-  const { configMap } = configSource(ctx);
+  const { configMap } = kubeletConfigSource(role(ctx));
   const assigned = {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "SerializedNodeConfigSource",
@@ -112,7 +130,7 @@ async function ensureConfigMap(
   const object = await ctx.kube.apply(`${CONFIGMAPS}/${name}`, {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name, namespace: NAMESPACE },
+    metadata: { name, namespace: CONFIG_NAMESPACE },
     data: { kubelet },
   });
   return { outcome: "changed", object };

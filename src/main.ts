@@ -68,7 +68,7 @@ async function main(argv: readonly string[]): Promise<number> {
   endWithOutput();
   let code: number = ExitCode.ok;
   // The keys of the configuration cost more to load than all the rest of the command line.
-  const needsFlags = argv.some((word) => ["init", "preflight", "completion"].includes(word));
+  const needsFlags = argv.some((word) => ["init", "join", "preflight", "completion"].includes(word));
   const configFlags = needsFlags ? (await import("./config/flags.ts")).configFlags() : [];
   const program = buildProgram({
     io,

@@ -11,7 +11,7 @@ import { KERNEL_UNIT, MASKED, NEEDLESS, PACKAGES, renderKernelUnit, type Variant
 import { buildWrapper, lacksSysResource, wrapperSettings } from "./limits.ts";
 
 /** Raised by one whenever the steps below change in a way that changes the result. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 const DEBOOTSTRAP_DEADLINE_MS = 15 * 60_000;
 
@@ -92,6 +92,8 @@ async function configure(root: string, wrapper: string | undefined): Promise<voi
   await writeFile(join(root, "etc/hostname"), "lab\n");
   // An empty file makes systemd give every host an identity of its own at its first start.
   await writeFile(join(root, "etc/machine-id"), "");
+  // Where systemd looks for it first: D-Bus made one when it was installed.
+  await rm(join(root, "var/lib/dbus/machine-id"), { force: true });
   await mkdir(join(root, "etc/docker"), { recursive: true });
   if (wrapper !== undefined) {
     await placeProgram(wrapper, root, WRAPPER);

@@ -3,6 +3,7 @@ import { Daemon } from "../daemon/daemon.ts";
 import { Desired } from "../daemon/desired.ts";
 import { StatusLimit } from "../daemon/limit.ts";
 import { followNodes } from "../daemon/nodes.ts";
+import { MasterJoin } from "../daemon/join-service.ts";
 import { Report } from "../daemon/report.ts";
 import { serveStatus } from "../daemon/server.ts";
 import { viewSource } from "../daemon/view.ts";
@@ -63,6 +64,11 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
       return { ctx: session.ctx, phases: session.phases };
     },
   });
+  using joining = new MasterJoin({
+    version: VERSION,
+    bundle: async (_request, response) => void response.writeHead(404).end(),
+    tell: (words) => report.event(words),
+  });
   using limit = new StatusLimit((words) => report.event(words));
   const loop = new Daemon({
     machine,
@@ -79,6 +85,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     },
     limited: (node, work) => {
       server.follow(node.ctx.config.statusAddress);
+      void joining.follow(node.ctx);
       const { useCgroups, cpuLimit } = node.ctx.config;
       return limit.within(useCgroups ? cpuLimit : 0, work);
     },

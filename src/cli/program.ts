@@ -3,6 +3,7 @@ import type { ConfigFlag } from "../config/flags.ts";
 import { UsageError } from "../errors.ts";
 import { action, outputOption } from "./program-action.ts";
 import { addBundle } from "./program-bundle.ts";
+import { addJoin } from "./program-join.ts";
 import { addPreflight } from "./program-preflight.ts";
 import { VERSION, versionText } from "./version.ts";
 import type { Io } from "./io.ts";
@@ -35,6 +36,7 @@ export function buildProgram(options: ProgramOptions): Command {
     .configureOutput({ writeOut: options.io.out, writeErr: options.io.err, outputError() {} });
   for (const add of [
     addInit,
+    addJoin,
     addPreflight,
     addReset,
     addPhases,

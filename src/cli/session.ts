@@ -79,6 +79,8 @@ export interface SessionOptions {
   purpose: "look" | "plan" | "change";
   /** On a host that is no node yet, the command goes on without a bundle, or tells itself what is wrong with it. */
   withoutBundle?: boolean;
+  /** What a cluster gives a host that joins it and has not written it down yet. */
+  cluster?: { record: ClusterRecord; config: Readonly<Record<string, unknown>> };
   /** The command has no use for phases, so what a site adds to them cannot stop it. */
   withoutSitePhases?: boolean;
 }
@@ -111,11 +113,20 @@ export function openMachine(root: string): Machine {
 /** Reads the configuration as files and flags give it. @throws ConfigError with every problem */
 export async function readConfig(
   machine: Machine,
-  options: { config?: string; flags?: Record<string, unknown> },
+  options: {
+    config?: string;
+    flags?: Record<string, unknown>;
+    /** Values that stand below those of the files. */
+    shared?: Readonly<Record<string, unknown>>;
+  },
 ): Promise<Config> {
   const { loadConfig, readConfigDir, readOverrideFile } = await import("../config/load.ts");
   const path = options.config ?? placeOf(machine, paths.configDir);
-  const files = await readConfigDir(path, { mustExist: options.config !== undefined });
+  const own = await readConfigDir(path, { mustExist: options.config !== undefined });
+  const shared = options.shared
+    ? [{ path: "what the master says", text: JSON.stringify(options.shared) }]
+    : [];
+  const files = [...shared, ...own];
   // What the daemon kept has the variables in it; those of the disk may be what it had to be kept for.
   if (isApplied(machine, options.config)) return loadConfig({ files });
   const override = await readOverrideFile(placeOf(machine, paths.kubeOverride));
@@ -132,7 +143,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const { signal, purpose } = options;
   const machine = openMachine(options.options.root);
   const { config: file } = options.options;
-  const config = await readConfig(machine, { ...(file && { config: file }), flags: options.flags ?? {} });
+  const config = await readConfig(machine, {
+    ...(file && { config: file }),
+    flags: options.flags ?? {},
+    ...(options.cluster && { shared: options.cluster.config }),
+  });
   const journal = new Journal(machine);
   const plan: PlannedChange[] = [];
   const log = openLog(machine, { ...options, config });
@@ -146,10 +161,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
             log.info(`changed ${change.kind} ${change.key}: ${change.from} -> ${change.to}`),
         });
   const recorded = parseRecord(await host.read(paths.cluster));
+  const facts = options.cluster?.record ?? recorded;
+  // A worker has nothing of an administrator: it is itself, and no more.
+  const identity = config.role === "worker" ? "kubelet-client" : "admin";
   const certs = {
     ca: `${paths.certs}/ca.crt`,
-    cert: `${paths.certs}/admin.crt`,
-    key: `${paths.certs}/admin.key`,
+    cert: `${paths.certs}/${identity}.crt`,
+    key: `${paths.certs}/${identity}.key`,
   };
   let bundleProblem: AppError | undefined;
   const bundle = await openBundle(host, { path: config.bundle, trust: trustOf(config) }).catch((error) => {
@@ -160,10 +178,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   });
   const node = nodeFacts(config, {
     names: readHostNames(),
-    clusterId: recorded?.clusterId ?? randomUUID(),
+    clusterId: facts?.clusterId ?? randomUUID(),
     // What a bundle brings that cannot be read is not known; that it cannot is told, and what the host may lack is not.
     bringsRuntime: bundleProblem !== undefined || bundle.runtime.length > 0,
-    ...(recorded && { recorded }),
+    ...(facts && { recorded: facts }),
   });
   const ctx: Ctx = Object.freeze({
     config,

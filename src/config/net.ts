@@ -87,6 +87,14 @@ export function firstSubnet(cidr: string, prefix: number): string {
   return formatCidr({ ...block, prefix });
 }
 
+/** Every block of length `prefix` in a block, lowest first. @throws as {@linkcode firstSubnet} does */
+export function* subnets(cidr: string, prefix: number): Generator<Cidr> {
+  const outer = mustParse(cidr);
+  const first = mustParse(firstSubnet(cidr, prefix));
+  const step = 1n << BigInt(WIDTH[outer.family] - prefix);
+  for (let next = first; contains(outer, next); next = { ...next, base: next.base + step }) yield next;
+}
+
 function mustParse(cidr: string): Cidr {
   const block = parseCidr(cidr);
   if (!block) throw new RangeError(`${JSON.stringify(cidr)} is not a CIDR`);

@@ -28,7 +28,9 @@ const SOURCES = [
   paths.kubeOverride,
   paths.cluster,
   paths.installedIndex,
-  ...["ca.crt", "admin.crt", "admin.key"].map((name) => `${paths.certs}/${name}`),
+  ...["ca.crt", "admin.crt", "admin.key", "kubelet-client.crt", "kubelet-client.key"].map(
+    (name) => `${paths.certs}/${name}`,
+  ),
 ];
 
 /** A file that is written to all the time is read at last. */

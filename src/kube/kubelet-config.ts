@@ -2,6 +2,22 @@ import type { Config } from "../config/config.ts";
 import type { NodeFacts } from "../node-facts.ts";
 import { paths } from "../paths.ts";
 
+/** Where the ConfigMaps of kubelets are. */
+export const CONFIG_NAMESPACE = "kube-system";
+
+/** The ConfigMaps that hold the default kubelet configuration of masters and of workers. */
+export const CONFIG_MAPS = {
+  master: "master-default-kubelet-config",
+  worker: "worker-default-kubelet-config",
+} as const;
+
+/** Where a kubelet of this role takes its configuration from, as its Node says it. */
+export function kubeletConfigSource(role: keyof typeof CONFIG_MAPS) {
+  return {
+    configMap: { name: CONFIG_MAPS[role], namespace: CONFIG_NAMESPACE, kubeletConfigKey: "kubelet" },
+  };
+}
+
 /** What a KubeletConfiguration depends on. */
 export interface KubeletInput {
   config: Config;

@@ -25,6 +25,18 @@ export const certificatesCode: CodeInfo = {
   title: "the certificates that are there are good",
 };
 
+/** What a host that joins learns from the masters. */
+export const joinCodes: readonly CodeInfo[] = [
+  { code: "JoinVersion", level: "error", title: "the masters run the same nodelet" },
+  { code: "JoinBundle", level: "error", title: "the masters are made from the same bundle" },
+  { code: "ClockSkew", level: "warning", title: "the clock agrees with the masters'" },
+  { code: "ClocksDiffer", level: "error", title: "the clock is within minutes of the masters'" },
+  { code: "AddressSeen", level: "warning", title: "the masters see the host at its address" },
+  { code: "PortsClosed", level: "error", title: "the masters reach the host" },
+  { code: "MasterAway", level: "warning", title: "the host reaches every master" },
+  { code: "MastersClosed", level: "error", title: "the host reaches a master" },
+];
+
 /** Nothing else can be asked of another system. */
 export const notLinuxCode: CodeInfo = { code: "NotLinux", level: "error", title: "the host runs Linux" };
 
@@ -35,4 +47,5 @@ export const allCodes: readonly CodeInfo[] = [
   bundleCode,
   ...bundleCodes,
   certificatesCode,
+  ...joinCodes,
 ].map(({ code, level, title }) => ({ code, level, title }));

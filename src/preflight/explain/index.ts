@@ -5,6 +5,7 @@ import { bundle } from "./bundle.ts";
 import { docker } from "./docker.ts";
 import type { Explanation, Explanations } from "./explanation.ts";
 import { firewall } from "./firewall.ts";
+import { join } from "./join.ts";
 import { kernel } from "./kernel.ts";
 import { leftovers } from "./leftovers.ts";
 import { machine } from "./machine.ts";
@@ -21,6 +22,7 @@ export const explanations: Explanations = {
   ...leftovers,
   ...storage,
   ...bundle,
+  ...join,
 };
 
 /** A code with all that there is to know about it. */

@@ -56,11 +56,11 @@ describe("ensurePki() on a master", () => {
   test("issues what carries a name again when names change, and nothing else", async () => {
     await using node = await pkiRoot(issued);
     const renamed = await node.ensure({ params: { ...params, extraNames: ["other.example.com"] } });
-    expect(renamed.issued).toEqual(["apiserver"]);
+    expect(renamed.issued).toEqual(["apiserver", "join-server"]);
     const moved = await node.ensure({
       params: { ...params, extraNames: ["other.example.com"], nodeIp: "10.0.0.2" },
     });
-    expect(moved.issued).toEqual(["apiserver", "etcd/server", "etcd/peer", "kubelet-server"]);
+    expect(moved.issued).toEqual(["apiserver", "etcd/server", "etcd/peer", "join-server", "kubelet-server"]);
     const cert = new X509Certificate(await node.read("kubelet-server.crt"));
     expect([cert.checkIP("10.0.0.2"), cert.checkIP("10.0.0.1")]).toEqual(["10.0.0.2", undefined]);
   });

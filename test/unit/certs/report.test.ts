@@ -14,7 +14,7 @@ describe("listCertificates()", () => {
   test("tells what a certificate is", async () => {
     await using node = await pkiRoot(issued);
     const list = await listCertificates(node.host, { dir: DIR, role: "master", params, now });
-    expect(list.map(({ name }) => name)).toHaveLength(18);
+    expect(list.map(({ name }) => name)).toHaveLength(19);
     expect(list.filter(({ status }) => status !== "ok")).toEqual([]);
     expect(list.find(({ name }) => name === "kubelet-server")).toEqual({
       name: "kubelet-server",

@@ -1,0 +1,77 @@
+import type { Ctx } from "../ctx.ts";
+import type { KubeObject } from "../kube/client.ts";
+import { isReady } from "../kube/node.ts";
+import { kubeFacts } from "../kube/versions.ts";
+import type { Peer } from "../peers.ts";
+import type { Candidate, KnownNode } from "./admit.ts";
+import { accepts } from "./reach.ts";
+
+const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+/** A kubelet renews its lease every 10 s; one that has missed two is away, in milliseconds. */
+const STALE_MS = 25_000;
+
+const KUBELET_PORT = 10250;
+
+/** All nodes that the API knows. */
+export async function clusterNodes({ kube }: Pick<Ctx, "kube">): Promise<KubeObject[]> {
+  return await kube.list("/api/v1/nodes");
+}
+
+/** The address of a node inside the cluster; undefined while it has none. */
+export function addressOf(node: KubeObject): string | undefined {
+  const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
+  return addresses.find(({ type }) => type === "InternalIP")?.address;
+}
+
+/** True for a node with the labels of a master. */
+export function isMaster(node: KubeObject, { bundle }: Pick<Ctx, "bundle">): boolean {
+  const labels = node.metadata.labels ?? {};
+  return kubeFacts(bundle.kubernetesVersion).masterLabels.some((name) => labels[name] !== undefined);
+}
+
+/** The nodes as peers of one another; without those that have no address yet. */
+export function peersOf(nodes: readonly KubeObject[], ctx: Pick<Ctx, "bundle">): Peer[] {
+  return nodes.flatMap((node) => {
+    const ip = addressOf(node);
+    const podCidr = node.spec?.podCIDR as string | undefined;
+    if (ip === undefined) return [];
+    return [{ name: node.metadata.name, ip, ...(podCidr && { podCidr }), master: isMaster(node, ctx) }];
+  });
+}
+
+/**
+ * The nodes as those who admit a host look at them. Whether one is down is found out only for those that stand in its way: it is down
+ * when its kubelet has stopped renewing its lease, and nothing accepts connections at its kubelet's port.
+ */
+export async function knownNodes(ctx: Ctx, candidate: Candidate): Promise<KnownNode[]> {
+  const nodes = await clusterNodes(ctx);
+  return await Promise.all(
+    nodes.map(async (node) => {
+      const ip = addressOf(node);
+      const { name } = node.metadata;
+      const isInTheWay = name === candidate.name || ip === candidate.ip;
+      return {
+        name,
+        ip,
+        podCidr: node.spec?.podCIDR as string | undefined,
+        role: isMaster(node, ctx) ? ("master" as const) : ("worker" as const),
+        machineId: node.status?.nodeInfo?.machineID as string | undefined,
+        down: isInTheWay && (await isDown(ctx, { node, ip, candidate })),
+      };
+    }),
+  );
+}
+
+async function isDown(
+  { kube, clock }: Ctx,
+  { node, ip, candidate }: { node: KubeObject; ip: string | undefined; candidate: Candidate },
+): Promise<boolean> {
+  const lease = await kube.get(`${LEASES}/${node.metadata.name}`);
+  const renewed = Date.parse(String(lease?.spec?.renewTime ?? ""));
+  const isSilent = Number.isNaN(renewed) ? !isReady(node) : clock.now() - renewed > STALE_MS;
+  if (!isSilent) return false;
+  // At the candidate's own address it is the candidate that accepts connections.
+  if (ip === undefined || ip === candidate.ip) return true;
+  return !(await accepts({ ip, port: KUBELET_PORT }));
+}

@@ -1,0 +1,49 @@
+import type { Ctx } from "../ctx.ts";
+import { AppError, messageOf } from "../errors.ts";
+import { readRequired } from "../host/host.ts";
+import { readPeers } from "../peers.ts";
+import { JoinClient } from "./client.ts";
+import { JoinRefusal } from "./refusal.ts";
+
+/**
+ * Asks the masters something as this node, one after the other until one answers.
+ *
+ * @returns what the work gives
+ * @throws JoinRefusal as the first that answers says; AppError naming each master when none does
+ */
+export async function askMasters<T>(
+  ctx: Pick<Ctx, "host" | "node" | "config" | "paths" | "signal">,
+  work: (client: JoinClient) => Promise<T>,
+): Promise<T> {
+  const clients = await memberClients(ctx);
+  const problems: string[] = [];
+  for (const client of clients) {
+    try {
+      return await work(client);
+    } catch (error) {
+      // A master that is not ready is as good as none; one that refuses speaks for all.
+      if (error instanceof JoinRefusal && error.code !== "NotReady") throw error;
+      problems.push(messageOf(error));
+    }
+  }
+  throw new AppError(`Cannot ask a master: ${problems.join("; ") || "none is known"}`, {
+    hint: "on a master nodelet status must be ok, and its join port open for this node",
+  });
+}
+
+/** A client for each other master that this node knows, with this node's certificate. */
+export async function memberClients(
+  ctx: Pick<Ctx, "host" | "node" | "config" | "paths" | "signal">,
+): Promise<JoinClient[]> {
+  const read = (name: string) => readRequired(ctx.host, `${ctx.paths.certs}/${name}`);
+  const [ca, cert, key] = await Promise.all([
+    read("ca.crt"),
+    read("kubelet-client.crt"),
+    read("kubelet-client.key"),
+  ]);
+  const masters = (await readPeers(ctx)).filter(({ master, name }) => master && name !== ctx.node.name);
+  const port = ctx.config.joinPort;
+  return masters.map(
+    ({ ip }) => new JoinClient({ host: ip, port }, { ca, identity: { cert, key }, signal: ctx.signal }),
+  );
+}

@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { TLSSocket } from "node:tls";
+import { AppError, messageOf } from "../errors.ts";
+import { Attempts } from "./attempts.ts";
+import { routes } from "./protocol.ts";
+import { JoinRefusal, type RefusalCode } from "./refusal.ts";
+import type { JoinCall, JoinService } from "./service.ts";
+
+/** Requests for certificates of a node have some 6 KiB. */
+const LARGEST_BODY = 64 * 1024;
+/** Who has not said what they want by then never will, in milliseconds. */
+const REQUEST_MS = 15_000;
+/** Joiners at the same instant, each with some connections; more wait for a place. */
+const CONNECTIONS = 128;
+
+/** What a master answers that is one, and cannot do what it is for. */
+const NOT_READY: RefusalCode = "NotReady";
+
+/** What answers a request for a range of the bundle. */
+export type BundleHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** What is listened with. */
+export interface JoinServerOptions {
+  address: { host: string; port: number };
+  /** PEM: the server's certificate and key, and the authority of the nodes that may prove themselves. */
+  tls: { cert: string; key: string; ca: string };
+  service: JoinService;
+  bundle: BundleHandler;
+  now: () => number;
+  /** Told of what went wrong here, not of what was refused. */
+  tell: (words: string) => void;
+}
+
+/** A join service that listens. */
+export interface JoinServer {
+  port: number;
+  stop(): void;
+}
+
+/**
+ * Listens for joiners: TLS 1.2 and up, small bodies, few connections, and a deadline for every request.
+ *
+ * @throws Error when the address cannot be listened on
+ */
+export async function serveJoin(options: JoinServerOptions): Promise<JoinServer> {
+  const attempts = new Attempts();
+  const server = createServer(
+    {
+      ...options.tls,
+      // Who has no certificate yet comes with a token; the service asks for the one or the other.
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: "TLSv1.2",
+      requestTimeout: REQUEST_MS,
+      headersTimeout: REQUEST_MS,
+    },
+    (request, response) => {
+      void answer({ request, response, attempts, options }).catch(() => response.destroy());
+    },
+  );
+  server.maxConnections = CONNECTIONS;
+  await listen(server, options.address);
+  const { port } = server.address() as { port: number };
+  return {
+    port,
+    stop() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.removeListener("error", reject);
+      resolve();
+    });
+  });
+  server.on("error", () => {});
+}
+
+async function answer(call: {
+  request: IncomingMessage;
+  response: ServerResponse;
+  attempts: Attempts;
+  options: JoinServerOptions;
+}): Promise<void> {
+  const { request, response, attempts, options } = call;
+  const from = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+  try {
+    if (attempts.isTooMany(from, options.now())) {
+      throw new JoinRefusal("TooManyAttempts", `Too many refused attempts from ${from}`, {
+        hint: "wait a minute, then try again with the right token",
+      });
+    }
+    const asked = await joinCall(request, from);
+    if (asked.path === routes.bundle) {
+      await options.service.caller(asked);
+      return await options.bundle(request, response);
+    }
+    send(response, { status: 200, body: await options.service.answer(asked) });
+  } catch (error) {
+    if (error instanceof JoinRefusal && error.status === 401) attempts.note(from, options.now());
+    if (!(error instanceof JoinRefusal)) options.tell(`join: ${messageOf(error)}`);
+    if (response.headersSent) response.destroy();
+    else send(response, refused(error));
+  }
+}
+
+async function joinCall(request: IncomingMessage, from: string): Promise<JoinCall> {
+  const socket = request.socket as TLSSocket;
+  return {
+    method: request.method ?? "",
+    path: request.url ?? "",
+    header(name) {
+      const value = request.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+    body: await bodyOf(request),
+    from,
+    verified: socket.authorized,
+  };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > LARGEST_BODY)
+      throw new JoinRefusal("BadRequest", `The request has more than ${LARGEST_BODY} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** What failed here is told here in full, and to the joiner without what it could abuse. */
+function refused(error: unknown): { status: number; body: object } {
+  if (error instanceof JoinRefusal) {
+    const { status, code, message, hint } = error;
+    return { status, body: { code, message, ...(hint && { hint }) } };
+  }
+  const message =
+    error instanceof AppError ? "The master cannot answer: its cluster does not" : "The master failed";
+  return {
+    status: 503,
+    body: { code: NOT_READY, message, hint: "see nodelet status on the master, and try again" },
+  };
+}
+
+function send(response: ServerResponse, { status, body }: { status: number; body: object }): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    // Nobody keeps a place that another joiner could have.
+    connection: "close",
+  });
+  response.end(text);
+}
