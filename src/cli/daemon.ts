@@ -1,4 +1,6 @@
 import { mkdirSync } from "node:fs";
+import { sendAnswer } from "../bundle/send-answer.ts";
+import { bundleServer } from "../bundle/serve.ts";
 import { Daemon } from "../daemon/daemon.ts";
 import { Desired } from "../daemon/desired.ts";
 import { StatusLimit } from "../daemon/limit.ts";
@@ -64,9 +66,10 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
       return { ctx: session.ctx, phases: session.phases };
     },
   });
+  const serveBundle = bundleServer([paths.installedBundle, paths.program]);
   using joining = new MasterJoin({
     version: VERSION,
-    bundle: async (_request, response) => void response.writeHead(404).end(),
+    bundle: async (request, response) => void (await sendAnswer(response, await serveBundle(request))),
     tell: (words) => report.event(words),
   });
   using limit = new StatusLimit((words) => report.event(words));

@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { bundleDigest } from "../bundle/index-text.ts";
+import { type RemoteBundle, remoteBundle } from "../bundle/remote.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import type { AnyWanted } from "../host/kinds/index.ts";
 import { placeOf } from "../host/machine.ts";
@@ -22,6 +23,7 @@ import {
 import type { Io } from "./io.ts";
 import { showResult } from "./io.ts";
 import { beAdmitted, isAdmitted } from "./join-admit.ts";
+import { contentOf, findRemote, findRemoteAgain, takeBundle } from "./join-bundle.ts";
 import { type Met, meet, parseJoinAddress } from "./join-meet.ts";
 import { readToken, type TokenOptions } from "./join-token.ts";
 import { withKeyFile } from "./key-file.ts";
@@ -67,14 +69,34 @@ async function joinLocked(io: Io, call: JoinCommand) {
   const { options, signal } = call;
   using _lock = await operatorLock(options, "nodelet join");
   const open = (more: Partial<SessionOptions> = {}) =>
-    openSession({ options, io, signal, flags: options, purpose: "change", withoutBundle: true, ...more });
+    openSession({
+      options,
+      io,
+      signal,
+      flags: options,
+      purpose: "change",
+      withoutBundle: true,
+      bundleLater: true,
+      ...more,
+    });
   const here = await open();
   refuseOther(here);
-  if (!(here.recorded && (await isAdmitted(here)))) await admitHost(io, { ...call, here, open });
-  const session = await open();
+  const isHere = here.recorded && (await isAdmitted(here));
+  const remote = isHere ? undefined : await admitHost(io, { ...call, here, open });
+  await haveBundle(io, { session: await open(), remote });
+  const session = await open({ bundleLater: false, withoutBundle: false });
   await changeHeld(placeOf(session.machine, paths.held), { remove: session.phases });
   const first = await startAll(io, session);
   return { session, first };
+}
+
+/** A host without a bundle takes what it needs from the masters. */
+async function haveBundle(
+  io: Io,
+  { session, remote }: { session: Session; remote: RemoteBundle | undefined },
+): Promise<void> {
+  if (!session.bundleProblem) return;
+  await takeBundle(io, { session, remote: remote ?? (await findRemoteAgain(io, session)) });
 }
 
 /** A node of its own cluster cannot become one of another by accident. */
@@ -94,7 +116,7 @@ function refuseOther({ recorded, machine }: Session): void {
 async function admitHost(
   io: Io,
   call: JoinCommand & { here: Session; open: (more?: Partial<SessionOptions>) => Promise<Session> },
-): Promise<void> {
+): Promise<RemoteBundle | undefined> {
   const { options, here, open } = call;
   if (call.address === undefined) {
     throw new UsageError(
@@ -115,10 +137,14 @@ async function admitHost(
   refuseRole(here, { options, role });
   const flags = { ...options, role };
   const record = recordFor(here, met);
-  const session = await open({ flags, cluster: { record, config: met.answer.config } });
+  const cluster = { record, config: met.answer.config };
+  const asked = await open({ flags, cluster });
+  const remote = asked.bundleProblem ? await findRemote(io, { session: asked, met, token }) : undefined;
+  const session = remote
+    ? await open({ flags, cluster, bundle: remoteBundle(remote, contentOf(asked)) })
+    : asked;
   io.err(metText(met));
   await refuseHost(io, { session, joining: true, more: [...met.findings, ...bundleFindings(session, met)] });
-  if (session.bundleProblem) throw session.bundleProblem;
   await rememberHost(session);
   if (!session.recorded) io.err(nodeText(session));
   const isFirst = !session.recorded;
@@ -129,6 +155,7 @@ async function admitHost(
     if (isFirst && error instanceof JoinRefusal) await undo(session);
     throw error;
   }
+  return remote;
 }
 
 /** What this host is from the moment that anything of it is changed. */
@@ -160,8 +187,8 @@ function refuseRole({ recorded }: Session, { options, role }: { options: JoinOpt
 }
 
 /** A host with its own bundle must have the cluster's. */
-function bundleFindings({ ctx, bundleProblem }: Session, { answer }: Met): LevelledFinding[] {
-  if (bundleProblem || answer.bundle === "" || bundleDigest(ctx.bundle) === answer.bundle) return [];
+function bundleFindings({ ctx }: Session, { answer }: Met): LevelledFinding[] {
+  if (answer.bundle === "" || bundleDigest(ctx.bundle) === answer.bundle) return [];
   const message = `The bundle "${ctx.bundle.index.name}" of this host is another than that of the cluster`;
   const hint =
     "use the appliance that the masters were made from, or the program without a bundle: it takes theirs";

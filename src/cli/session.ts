@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { allPhases, phasesOf } from "../../phases/index.ts";
-import { EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
+import { type Bundle, EMPTY_BUNDLE, openBundle } from "../bundle/bundle.ts";
 import type { Trust } from "../bundle/bundle-file.ts";
 import { builtInKeys, readPublicKey } from "../bundle/trust.ts";
 import type { Config } from "../config/config.ts";
@@ -79,6 +79,10 @@ export interface SessionOptions {
   purpose: "look" | "plan" | "change";
   /** On a host that is no node yet, the command goes on without a bundle, or tells itself what is wrong with it. */
   withoutBundle?: boolean;
+  /** The bundle comes later: without one the command goes on on a node as well. */
+  bundleLater?: boolean;
+  /** The bundle that the host will have. */
+  bundle?: Bundle;
   /** What a cluster gives a host that joins it and has not written it down yet. */
   cluster?: { record: ClusterRecord; config: Readonly<Record<string, unknown>> };
   /** The command has no use for phases, so what a site adds to them cannot stop it. */
@@ -170,9 +174,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     key: `${paths.certs}/${identity}.key`,
   };
   let bundleProblem: AppError | undefined;
-  const bundle = await openBundle(host, { path: config.bundle, trust: trustOf(config) }).catch((error) => {
+  const found = options.bundle ?? openBundle(host, { path: config.bundle, trust: trustOf(config) });
+  const bundle = await Promise.resolve(found).catch((error: unknown) => {
     const needed = purpose !== "look" && !options.withoutBundle;
-    if (needed || recorded || !(error instanceof AppError)) throw error;
+    const isNode = recorded !== undefined && !options.bundleLater;
+    if (needed || isNode || !(error instanceof AppError)) throw error;
     bundleProblem = error;
     return EMPTY_BUNDLE;
   });
@@ -241,7 +247,8 @@ function openLog(machine: Machine, call: SessionOptions & { config: Config }): L
   return options.verbose ? teeLog(log, (line) => io.err(`${line}\n`)) : log;
 }
 
-function trustOf({ trustedKey, insecureBundle }: Config): Trust {
+/** Whose bundles are taken. */
+export function trustOf({ trustedKey, insecureBundle }: Config): Trust {
   const given = trustedKey ? [readPublicKey(trustedKey, "trustedKey")] : [];
   return { trusted: [...builtInKeys(), ...given], insecure: insecureBundle };
 }

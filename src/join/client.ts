@@ -96,12 +96,6 @@ export class JoinClient {
     return (await this.#post(routes.renew, { body, answer: protocol.renewAnswer, as: "node" })).certificates;
   }
 
-  /** A piece of the bundle. @param headers `range` @throws AppError when the master cannot be reached */
-  async bundle(headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const as = this.#credentials.identity ? "node" : "token";
-    return await this.#fetch({ method: "GET", path: routes.bundle, body: "", as, headers, signal });
-  }
-
   async #post<S extends z.ZodType>(
     path: string,
     call: { body: object; answer: S; as: "token" | "node" | "both" },
@@ -131,14 +125,12 @@ export class JoinClient {
     path: string;
     body: string;
     as: "token" | "node" | "both";
-    headers?: Record<string, string>;
     signal: AbortSignal;
   }): Promise<Response> {
     const { token, identity } = this.#credentials;
     const { method, path, body, as, signal } = call;
     const shown = as === "token" ? undefined : identity;
     const headers = {
-      ...call.headers,
       ...(as !== "node" && token && { authorization: `Bearer ${token.id}.${token.secret}` }),
       ...(shown && { [IDENTITY_HEADER]: identify({ method, path, body }, shown) }),
     };

@@ -72,5 +72,7 @@ export function keyIdOf(publicPem: string): string {
 
 function contentOf({ method, path, body }: SignedRequest): Buffer {
   const digest = createHash("sha256").update(body).digest("hex");
-  return Buffer.from(`nodelet join request\n${method}\n${path}\n${digest}`);
+  // Whoever may have something may also ask how large it is.
+  const verb = method === "HEAD" ? "GET" : method;
+  return Buffer.from(`nodelet join request\n${verb}\n${path}\n${digest}`);
 }

@@ -1,0 +1,118 @@
+import { httpSource } from "../bundle/http-source.ts";
+import type { NodeContent } from "../bundle/needed.ts";
+import { type ByteSource, bytesToStream, openRemote, type RemoteBundle } from "../bundle/remote.ts";
+import { streamBundle } from "../bundle/stream.ts";
+import { readRequired } from "../host/host.ts";
+import { identify, IDENTITY_HEADER, type NodeIdentity } from "../join/identity.ts";
+import { routes } from "../join/protocol.ts";
+import type { Token } from "../join/token.ts";
+import { readPeers } from "../peers.ts";
+import type { Io } from "./io.ts";
+import type { Met } from "./join-meet.ts";
+import { meter } from "./meter.ts";
+import { type Session, trustOf } from "./session.ts";
+
+/** Masters that the bundle is taken from, and as whom. */
+interface Masters {
+  addresses: readonly string[];
+  port: number;
+  ca: string;
+  credentials: { token: Token } | { identity: NodeIdentity };
+}
+
+/**
+ * The bundle of the masters, for a host that has none: its index, judged as that of a file, and who has it.
+ *
+ * @throws AppError when no master has one that this program may trust
+ */
+export async function findRemote(
+  io: Io,
+  call: { session: Session; met: Met; token: Token },
+): Promise<RemoteBundle> {
+  const { session, met, token } = call;
+  const { config, node } = session.ctx;
+  const known = met.answer.peers
+    .filter(({ master, name }) => master && name !== node.name)
+    .map(({ ip }) => ip);
+  const { host, port } = met.client.address;
+  // One that is not among the nodes yet, or is met by another address, has it too.
+  const addresses = known.length > 0 ? known : [host];
+  return await open(io, {
+    session,
+    masters: { addresses, port, ca: met.ca, credentials: { token } },
+    config,
+  });
+}
+
+/** The same for a host that has been admitted, and asks as itself. */
+export async function findRemoteAgain(io: Io, session: Session): Promise<RemoteBundle> {
+  const { host, paths, config, node } = session.ctx;
+  const read = (name: string) => readRequired(host, `${paths.certs}/${name}`);
+  const [ca, cert, key] = await Promise.all([
+    read("ca.crt"),
+    read("kubelet-client.crt"),
+    read("kubelet-client.key"),
+  ]);
+  const masters = (await readPeers(session.ctx)).filter(({ master, name }) => master && name !== node.name);
+  const addresses = masters.map(({ ip }) => ip);
+  const credentials = { identity: { cert, key } };
+  return await open(io, { session, masters: { addresses, port: config.joinPort, ca, credentials }, config });
+}
+
+async function open(
+  io: Io,
+  { session, masters, config }: { session: Session; masters: Masters; config: Session["ctx"]["config"] },
+): Promise<RemoteBundle> {
+  return await openRemote({
+    sources: masters.addresses.map((address) => sourceOf(address, masters)),
+    trust: trustOf(config),
+    signal: session.ctx.signal,
+    say: (line) => io.err(`${line}\n`),
+  });
+}
+
+function sourceOf(address: string, { port, ca, credentials }: Masters): ByteSource {
+  const shown =
+    "token" in credentials
+      ? {
+          tls: { ca },
+          headers: { authorization: `Bearer ${credentials.token.id}.${credentials.token.secret}` },
+        }
+      : {
+          tls: { ca, ...credentials.identity },
+          headers: {
+            [IDENTITY_HEADER]: identify(
+              { method: "GET", path: routes.bundle, body: "" },
+              credentials.identity,
+            ),
+          },
+        };
+  return httpSource({ name: address, url: `https://${address}:${port}${routes.bundle}`, init: shown });
+}
+
+/** What of a bundle such a node is made of. */
+export function contentOf({ ctx }: Pick<Session, "ctx">): NodeContent {
+  const { config, node } = ctx;
+  return { role: config.role, runtime: node.runtime, networkPlugin: config.networkPlugin };
+}
+
+/** Takes what this node needs of the masters' bundle; what an interrupted run has got is not taken again. */
+export async function takeBundle(
+  io: Io,
+  { session, remote }: { session: Session; remote: RemoteBundle },
+): Promise<void> {
+  const node = contentOf(session);
+  const { host, signal } = session.ctx;
+  const shown = meter(io, { what: "take the bundle from the masters", total: bytesToStream(remote, node) });
+  try {
+    await streamBundle(remote, {
+      host,
+      node,
+      signal,
+      say: (line) => io.err(`${line}\n`),
+      onBytes: (bytes) => shown.add(bytes),
+    });
+  } finally {
+    shown.end();
+  }
+}
