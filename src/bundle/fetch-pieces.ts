@@ -3,7 +3,7 @@ import { interrupted } from "../runner/wait.ts";
 import { sizeText } from "../size-text.ts";
 import { rangeText, release } from "./chunks.ts";
 import { type Piece, wrongStretch } from "./pieces.ts";
-import { type ByteSource, exactly, NotHereError, within } from "./remote.ts";
+import { type ByteSource, NotHereError, readExactly } from "./remote.ts";
 
 /** Requests under way at one source: one is on its way while the other one is compared and written. */
 const LANES = 2;
@@ -143,8 +143,7 @@ class Fetching {
     job.by.set(worker, own);
     worker.busy++;
     try {
-      const { source } = worker;
-      const bytes = exactly(await within(source.read(piece, signal), signal), { range: piece, source });
+      const bytes = await readExactly(worker.source, { range: piece, signal });
       await this.take(bytes, { job, worker });
     } catch (error) {
       if (error instanceof StoreError) throw error.cause;

@@ -1,4 +1,4 @@
-import { AppError, codeOf, messageOf } from "../errors.ts";
+import { codeOf } from "../errors.ts";
 import { quoted } from "./quoted.ts";
 import { type ByteSource, NotHereError } from "./remote.ts";
 
@@ -8,13 +8,19 @@ const STALL_MS = 15_000;
 /** The most that is read of what a source says about an error, in bytes. */
 const WORDS = 300;
 
+/**
+ * Passes over the proxy that the environment names: it is for what is far, and nodes are near. `false` does it, which the types of Bun do
+ * not know; an empty text does not.
+ */
+const DIRECT = { proxy: false } as unknown as { proxy?: undefined };
+
 /** Where a bundle is served, and how its server is talked to. */
 export interface HttpSourceOptions {
   name: string;
   /** For example `https://10.0.0.4:6442/v1/bundle`. */
   url: string;
   /** Credentials: `tls` and `headers`, as for `fetch`. */
-  init?: BunFetchRequestInit;
+  init?: { tls?: NonNullable<BunFetchRequestInit["tls"]>; headers?: Record<string, string> };
   /** @default {15_000} */
   stallMs?: number;
 }
@@ -25,8 +31,6 @@ type Range = { at: number; size: number };
 /** The bundle of another node, asked for by ranges. Once its size is known, only the file of that size is taken: its tag must stay the same. */
 export function httpSource({ name, url, init, stallMs = STALL_MS }: HttpSourceOptions): ByteSource {
   let tag: string | undefined;
-  const fail = (what: string) => new AppError(`Cannot stream the bundle of "${name}": ${what}`);
-
   const ask = async <T>(
     method: string,
     {
@@ -49,6 +53,7 @@ export function httpSource({ name, url, init, stallMs = STALL_MS }: HttpSourceOp
     try {
       const response = await fetch(url, {
         ...init,
+        ...DIRECT,
         method,
         headers: { ...init?.headers, ...headers },
         redirect: "error",
@@ -58,8 +63,8 @@ export function httpSource({ name, url, init, stallMs = STALL_MS }: HttpSourceOp
       });
       return await use(response, alive);
     } catch (error) {
-      if (stall.signal.aborted) throw fail(`nothing came for ${stallMs / 1000} s`);
-      throw error instanceof AppError ? error : fail(codeOf(error) ?? messageOf(error));
+      if (stall.signal.aborted) throw new Error(`nothing came for ${stallMs / 1000} s`);
+      throw codeOf(error) === undefined ? error : new Error(codeOf(error));
     } finally {
       clearTimeout(timer);
     }
@@ -74,7 +79,7 @@ export function httpSource({ name, url, init, stallMs = STALL_MS }: HttpSourceOp
         async use({ status, headers }) {
           const size = Number(headers.get("content-length") ?? Number.NaN);
           if (status !== 200 || !Number.isSafeInteger(size))
-            throw fail(`it answers ${status} without a size`);
+            throw new Error(`it answers ${status} without a size`);
           tag = headers.get("etag") ?? undefined;
           return size;
         },
@@ -84,10 +89,10 @@ export function httpSource({ name, url, init, stallMs = STALL_MS }: HttpSourceOp
         headers: { range: headerOf(range), ...(tag && { "if-match": tag }) },
         signal,
         async use(response, alive) {
-          if (response.status === 206) return await bodyOf(response, { range, alive, fail });
+          if (response.status === 206) return await bodyOf(response, { range, alive });
           const words = await wordsOf(response);
-          if (response.status === 404) throw new NotHereError(`${name}: ${words}`);
-          throw fail(`it answers ${response.status}: ${words}`);
+          if (response.status === 404) throw new NotHereError(words);
+          throw new Error(`it answers ${response.status}: ${words}`);
         },
       }),
   };
@@ -99,17 +104,18 @@ function headerOf({ at, size }: Range): string {
 
 async function bodyOf(
   response: Response,
-  { range, alive, fail }: { range: Range; alive: () => void; fail: (what: string) => AppError },
+  { range, alive }: { range: Range; alive: () => void },
 ): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(range.size);
   let read = 0;
   for await (const piece of response.body ?? []) {
     alive();
-    if (read + piece.length > range.size) throw fail(`it sends more than the ${range.size} bytes asked for`);
+    if (read + piece.length > range.size)
+      throw new Error(`it sends more than the ${range.size} bytes asked for`);
     bytes.set(piece, read);
     read += piece.length;
   }
-  if (read < range.size) throw fail(`it sent ${read} of ${range.size} bytes`);
+  if (read < range.size) throw new Error(`it sent ${read} of ${range.size} bytes`);
   return bytes;
 }
 

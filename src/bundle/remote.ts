@@ -11,6 +11,8 @@ import { TRAILER_SIZE } from "./trailer.ts";
 /** Milliseconds that a source has to show the end of its bundle: some hundred kilobytes. */
 const OPEN_MS = 20_000;
 
+const COPY = "copy the bundle here and name it with --bundle FILE";
+
 /** Somebody who has the bundle: a master, as the join service of it answers. What it sends is compared with digests, so it need not be trusted. */
 export interface ByteSource {
   /** For messages, for example the address. */
@@ -18,7 +20,7 @@ export interface ByteSource {
   /** Bytes of its bundle file. */
   size(signal: AbortSignal): Promise<number>;
   /**
-   * Bytes of a range of it; the memory is the caller's to reuse.
+   * Bytes of a range of it; the memory is the caller's to reuse. An error is words alone: who asks adds whom it asked.
    *
    * @throws NotHereError when this source has others, but not these
    */
@@ -26,7 +28,7 @@ export interface ByteSource {
 }
 
 /** A source has not got these bytes, and is as good as before for all others. */
-export class NotHereError extends AppError {
+export class NotHereError extends Error {
   override name = "NotHereError";
 }
 
@@ -72,21 +74,24 @@ export async function openRemote(options: RemoteOptions): Promise<RemoteBundle> 
 async function openOne(source: ByteSource, { trust, signal: stop }: RemoteOptions) {
   const deadline = AbortSignal.timeout(OPEN_MS);
   const signal = AbortSignal.any([stop, deadline]);
-  try {
-    const size = await within(source.size(signal), signal);
-    const reader: ByteReader = {
-      path: source.name,
-      read: async (range) => exactly(await within(source.read(range, signal), signal), { range, source }),
-    };
-    const ending = await readIndex(reader, { size, tail: TRAILER_SIZE });
-    if (!ending)
-      throw new AppError(`Cannot stream the bundle of "${source.name}": it is a program without one`);
-    checkTrust(ending, trust);
-    return { source, ending };
-  } catch (error) {
-    if (!deadline.aborted) throw error;
-    throw new AppError(`Cannot stream the bundle of "${source.name}": no answer within ${OPEN_MS / 1000} s`);
-  }
+  const told = async <T>(work: Promise<T>) =>
+    await within(work, signal).catch((error: unknown) => {
+      const why = deadline.aborted ? `no answer within ${OPEN_MS / 1000} s` : messageOf(error);
+      throw unusable(source, why);
+    });
+  const size = await told(source.size(signal));
+  const reader: ByteReader = {
+    path: source.name,
+    read: (range) => told(readExactly(source, { range, signal })),
+  };
+  const ending = await readIndex(reader, { size, tail: TRAILER_SIZE });
+  if (!ending) throw unusable(source, "it is a program without one");
+  checkTrust(ending, trust);
+  return { source, ending };
+}
+
+function unusable({ name }: ByteSource, why: string): AppError {
+  return new AppError(`Cannot stream the bundle of "${name}": ${why}`, { hint: COPY });
 }
 
 /**
@@ -94,7 +99,7 @@ async function openOne(source: ByteSource, { trust, signal: stop }: RemoteOption
  *
  * @throws the reason of the signal
  */
-export async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   // Nobody looks at how it ends when the signal was first.
   work.catch(() => {});
   const stopped = Promise.withResolvers<never>();
@@ -108,15 +113,14 @@ export async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-/** Bytes, if they are as many as were asked for. @throws AppError naming the source otherwise */
-export function exactly(
-  bytes: Buffer,
-  { range, source }: { range: { at: number; size: number }; source: ByteSource },
-): Buffer {
+/** Bytes of a source, just as many as are asked for. @throws what it throws, the reason of the signal, or that there are more or fewer */
+export async function readExactly(
+  source: ByteSource,
+  { range, signal }: { range: { at: number; size: number }; signal: AbortSignal },
+): Promise<Buffer> {
+  const bytes = await within(source.read(range, signal), signal);
   if (bytes.length === range.size) return bytes;
-  throw new AppError(
-    `Cannot stream the bundle of "${source.name}": it sent ${bytes.length} bytes from byte ${range.at} on; expected ${range.size}`,
-  );
+  throw new Error(`it sent ${bytes.length} bytes from byte ${range.at} on; expected ${range.size}`);
 }
 
 function noneOf(failures: readonly unknown[]): unknown {
@@ -126,7 +130,7 @@ function noneOf(failures: readonly unknown[]): unknown {
   return new AppError(
     `Cannot stream the bundle: none of ${failures.length} sources has one that can be used${why}`,
     {
-      hint: hint?.hint ?? "copy the bundle here and name it with --bundle FILE",
+      hint: hint?.hint ?? COPY,
     },
   );
 }

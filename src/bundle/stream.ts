@@ -45,7 +45,7 @@ interface Partial {
  *   httpSource({ name: ip, url: `https://${ip}:6442/v1/bundle`, init: { tls: { ca }, headers: { authorization } } }),
  * );
  * const remote = await openRemote({ sources, trust, signal, say });
- * const node = { role: "worker", runtime: "bundled" } as const;
+ * const node = { role: config.role, runtime: "bundled", networkPlugin: config.networkPlugin };
  * // Before the first change, preflight judges remoteBundle(remote, node).
  * const shown = meter(io, { what: "stream the bundle", total: bytesToStream(remote, node) });
  * await streamBundle(remote, { host, node, signal, say, onBytes: shown.add });

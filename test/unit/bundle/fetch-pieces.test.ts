@@ -100,7 +100,7 @@ describe("fetchPieces()", () => {
     expect(said.toSorted()).toEqual([
       expect.stringMatching(/^left out: broken: it failed 3 times, last with bytes \d+-\d+: ECONNRESET$/),
       expect.stringMatching(
-        /^left out: short: it failed 3 times, last with bytes \d+-\d+: .*: it sent 99 bytes from byte \d+ on; expected 100$/,
+        /^left out: short: it failed 3 times, last with bytes \d+-\d+: it sent 99 bytes from byte \d+ on; expected 100$/,
       ),
     ]);
     expect(broken.asked.length).toBeLessThanOrEqual(4);

@@ -70,7 +70,7 @@ describe("openRemote()", () => {
     expect(said.map((line) => line.replace(/[0-9]+/g, "N"))).toEqual([
       'left out: Cannot use the bundle "cut": it does not end as a bundle does after N bytes; it is cut off, or no bundle',
       'left out: Cannot stream the bundle of "bare": it is a program without one',
-      "left out: ECONNRESET",
+      'left out: Cannot stream the bundle of "broken": ECONNRESET',
       'left out: Cannot stream the bundle of "short": it sent N bytes from byte N on; expected N',
       "left out: other has another bundle than mN",
     ]);

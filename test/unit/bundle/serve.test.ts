@@ -187,6 +187,14 @@ async function online(
 
 const NEVER = new AbortController().signal;
 
+/** What a request fails with. */
+async function wordsOf(work: () => Promise<unknown>): Promise<string> {
+  return await work().then(
+    () => "nothing was refused",
+    (error: Error) => error.message,
+  );
+}
+
 /** An answer of a server that need not be ours. */
 function answered(
   status: number,
@@ -222,13 +230,26 @@ describe("httpSource()", () => {
     expect(await Promise.all(net.ended)).toEqual([true, true]);
   });
 
+  test("goes through no proxy", async () => {
+    await using t = await setUp();
+    await using net = await online((request) => t.serve(request));
+    const before = process.env.HTTP_PROXY;
+    process.env.HTTP_PROXY = "http://127.0.0.1:1";
+    try {
+      expect(await net.source.size(NEVER)).toBe(t.bytes.length);
+    } finally {
+      if (before === undefined) delete process.env.HTTP_PROXY;
+      else process.env.HTTP_PROXY = before;
+    }
+  });
+
   test("knows what a node has not got from what it does wrong", async () => {
     await using t = await setUp();
     await writeGaps(t.file.path, { ...gapsFor(t.file.index, WORKER), index: t.file.trailer.indexSha256 });
     await using net = await online((request) => t.serve(request));
     await expect(net.source.read({ at: 0, size: 10 }, NEVER)).rejects.toBeInstanceOf(NotHereError);
-    expect(await refusal(() => net.source.read({ at: 10 ** 12, size: 10 }, NEVER))).toStartWith(
-      'Cannot stream the bundle of "m1": it answers 416: "the range is ',
+    expect(await wordsOf(() => net.source.read({ at: 10 ** 12, size: 10 }, NEVER))).toStartWith(
+      'it answers 416: "the range is ',
     );
   });
 
@@ -241,12 +262,10 @@ describe("httpSource()", () => {
       "it sends more than the 10 bytes asked for",
     ],
     ["less than asked for", answered(206, { body: [new Uint8Array(9)] }), "it sent 9 of 10 bytes"],
-    ["another place", answered(302, { headers: { location: "http://127.0.0.1:9/" } }), ""],
+    ["another place", answered(302, { headers: { location: "http://127.0.0.1:9/" } }), "UnexpectedRedirect"],
   ])("refuses %s", async (_, answer, what) => {
     await using net = await online(() => answer);
-    expect(await refusal(() => net.source.read({ at: 0, size: 10 }, NEVER))).toStartWith(
-      `Cannot stream the bundle of "m1": ${what}`,
-    );
+    expect(await wordsOf(() => net.source.read({ at: 0, size: 10 }, NEVER))).toMatch(what);
     expect(net.asked.length).toBe(1);
   });
 
@@ -255,9 +274,7 @@ describe("httpSource()", () => {
     ["an error", answered(500, {})],
   ])("refuses %s for the size", async (_, answer) => {
     await using net = await online(() => answer);
-    expect(await refusal(() => net.source.size(NEVER))).toMatch(
-      /^Cannot stream the bundle of "m1": it answers \d+ without a size/,
-    );
+    expect(await wordsOf(() => net.source.size(NEVER))).toMatch(/^it answers \d+ without a size/);
   });
 
   test("gives up a server that falls silent, and one that nobody reaches", async () => {
@@ -273,11 +290,11 @@ describe("httpSource()", () => {
       }),
       20,
     );
-    expect(await refusal(() => net.source.read({ at: 0, size: 10 }, NEVER))).toStartWith(
-      'Cannot stream the bundle of "m1": nothing came for 0.02 s',
+    expect(await wordsOf(() => net.source.read({ at: 0, size: 10 }, NEVER))).toStartWith(
+      "nothing came for 0.02 s",
     );
     const nobody = httpSource({ name: "m2", url: "http://127.0.0.1:1/v1/bundle" });
-    expect(await refusal(() => nobody.size(NEVER))).toStartWith('Cannot stream the bundle of "m2": ');
+    expect(await wordsOf(() => nobody.size(NEVER))).toMatch(/refused/i);
   });
 
   test("a file that ends while it is sent is no whole answer", async () => {
@@ -289,9 +306,7 @@ describe("httpSource()", () => {
         throw new Error("EIO");
       })(),
     }));
-    expect(await refusal(() => net.source.read({ at: 0, size: 10 }, NEVER))).toStartWith(
-      'Cannot stream the bundle of "m1": ',
-    );
+    expect(await wordsOf(() => net.source.read({ at: 0, size: 10 }, NEVER))).toMatch(/^ECONNRESET$/);
     expect(await Promise.all(net.ended)).toEqual([false]);
   });
 });
