@@ -3,9 +3,9 @@ import { AppError, messageOf } from "../errors.ts";
 import { blobChunks, type ByteReader, fileReader } from "./chunks.ts";
 import type { Content } from "./content.ts";
 import { type Ending, readEnding } from "./ending.ts";
-import { type Gaps, notHere, readGaps } from "./gaps.ts";
+import { type Gaps, readGaps } from "./gaps.ts";
 import type { PackedIndex } from "./index-format.ts";
-import { parsePackedIndex } from "./index-rules.ts";
+import { digestsOf, parsePackedIndex } from "./index-rules.ts";
 import { signerOf } from "./signature.ts";
 import type { TrustedKey } from "./trust.ts";
 
@@ -111,7 +111,15 @@ export function checkTrust(file: IndexedEnding, { trusted, insecure }: Trust): T
 export function blobContent(file: BundleFile, digest: string): Content {
   const blob = file.index.blobs.find(({ sha256 }) => sha256 === digest);
   if (!blob) throw new AppError(`Cannot find ${digest.slice(0, 16)} in the bundle "${file.path}"`);
-  if (file.gaps?.blobs.has(digest)) throw notHere(file.path, digest.slice(0, 16));
+  if (file.gaps?.blobs.has(digest)) throw notHere(file, digest);
   const from = { place: file.place, path: file.path, payloadOffset: file.trailer.payloadOffset };
   return { size: blob.size, stream: () => blobChunks(from, blob) };
+}
+
+/** Content that is a gap, told by the names of what is made of it. */
+function notHere({ index, path }: BundleFile, digest: string): AppError {
+  const names = index.entries.filter((entry) => digestsOf(entry).includes(digest)).map(({ name }) => name);
+  return new AppError(`Cannot read ${names.join(", ")}: the bundle "${path}" was streamed without it`, {
+    hint: "name a whole bundle with --bundle FILE",
+  });
 }

@@ -7,6 +7,7 @@ import type { BundleFile } from "./bundle-file.ts";
 import { readRange, release } from "./chunks.ts";
 import { packBlob, piecesOf, writeAll } from "./compress.ts";
 import { writeEnding } from "./ending.ts";
+import { entriesWithGaps } from "./gaps.ts";
 import { type Blob, type BundleIndex, CHUNK_SIZE, INDEX_FORMAT, type PackedIndex } from "./index-format.ts";
 import { placeProgram } from "./program-part.ts";
 import { replaceFile } from "./replace-file.ts";
@@ -93,6 +94,12 @@ async function copyPayload(
   bundle: BundleFile,
   { handle, origin }: Target,
 ): Promise<Content & { blobs: Blob[] }> {
+  const missing = entriesWithGaps(bundle.index.entries, bundle.gaps).map(({ name }) => name);
+  if (missing.length > 0) {
+    throw new AppError(`Cannot take over "${bundle.path}": it was streamed without ${missing.join(", ")}`, {
+      hint: "name a whole bundle with --bundle FILE",
+    });
+  }
   const [damage] = await verifyBundleFile(bundle, { only: bundle.index.entries });
   if (damage) {
     throw new AppError(

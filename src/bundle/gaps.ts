@@ -66,14 +66,6 @@ export async function writeGaps(
   await writeAtomically(gapsPath(place), text, { mode: 0o644 });
 }
 
-/** Content that this node has not. @param what names it */
-export function notHere(path: string, what: string): AppError {
-  return new AppError(
-    `Cannot read ${what} of the bundle "${path}": this node streamed only what it needs, and it is not there`,
-    { hint: "name a whole bundle with --bundle FILE" },
-  );
-}
-
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -196,6 +196,29 @@ describe("bundle verify", () => {
     expect((await readFile(path)).equals(await readFile(root.place("/appliance")))).toBe(true);
   });
 
+  test("of one that was streamed says what it has not got, and finds it good", async () => {
+    const { indexSha256, entries } = await inspected("appliance");
+    const { sha256: digest } = entries.find(({ name }: { name: string }) => name === "docker.io");
+    await copyFile(root.place("/appliance"), root.place("/streamed"));
+    await root.write(
+      "/streamed.gaps",
+      JSON.stringify({ index: indexSha256, program: true, blobs: [digest] }),
+    );
+    const args = ["bundle", "verify", "--bundle", "streamed", "--trusted-key", "site.pub"];
+    const { stdout, stderr, code } = await run(...args);
+    expect(stdout).toMatch(
+      /^test-1.20.2: all \d+ MiB are as they were made \(.*\)\nstreamed, without the program, docker.io\nsigned by /,
+    );
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    const extract = ["bundle", "extract", "docker.io", "--bundle", "streamed", "--to", "out"];
+    expect(await run(...extract)).toEqual({
+      stdout: "",
+      stderr:
+        'error: Cannot read docker.io: the bundle "streamed" was streamed without it\n  name a whole bundle with --bundle FILE\n',
+      code: 1,
+    });
+  });
+
   test("of a damaged payload leaves inspect what it is", async () => {
     const { programSize } = await inspected("alone");
     await damaged("alone", programSize + 5);
