@@ -5,6 +5,7 @@ import { refuseUnsignable, refuseWithoutAuthority } from "./external.ts";
 import { type CaPair, issueCa, issueLeaf } from "./issue.ts";
 import { generateKeys, type KeyPair, readSigningPair } from "./keys.ts";
 import { type Leaf, readLeaves } from "./leaf.ts";
+import { isDue } from "./renewal.ts";
 import {
   authoritiesOf,
   certificatesOf,
@@ -55,10 +56,18 @@ export async function checkPki(host: Host, options: PkiOptions): Promise<void> {
 
 async function judgePki(host: Host, options: PkiOptions & { now: Date; regenerate?: boolean }) {
   const found = await readPki(host, options);
-  const bad = found.leaves.filter((leaf) => options.regenerate || leaf.judgement.reasons.length > 0);
+  const bad = found.leaves.filter(
+    (leaf) => options.regenerate || leaf.judgement.reasons.length > 0 || canRenew(leaf, found.authorities),
+  );
   refuseWithoutAuthority(found.authorities, options);
   refuseUnsignable(bad, { ...options, authorities: found.authorities });
   return { found, bad };
+}
+
+/** One that is due is only renewed where that is possible; elsewhere it goes on while it lasts. */
+function canRenew(leaf: Leaf, authorities: readonly Authority[]): boolean {
+  const authority = authorities.find(({ spec }) => spec.id === leaf.spec.ca);
+  return authority?.keyPem !== undefined && isDue(leaf, authority);
 }
 
 /**

@@ -1,11 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { sendAnswer } from "../bundle/send-answer.ts";
 import { bundleServer } from "../bundle/serve.ts";
-import { Daemon } from "../daemon/daemon.ts";
+import { Daemon, type DaemonParts } from "../daemon/daemon.ts";
 import { Desired } from "../daemon/desired.ts";
 import { StatusLimit } from "../daemon/limit.ts";
 import { followNodes } from "../daemon/nodes.ts";
 import { MasterJoin } from "../daemon/join-service.ts";
+import { keepCertificates } from "../daemon/renewal.ts";
 import { Report } from "../daemon/report.ts";
 import { serveStatus } from "../daemon/server.ts";
 import { viewSource } from "../daemon/view.ts";
@@ -72,6 +73,14 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     bundle: async (request, response) => void (await sendAnswer(response, await serveBundle(request))),
     tell: (words) => report.event(words),
   });
+  const work: DaemonParts["work"] = (task, { config, onLine, signal: end }) =>
+    runWorker({
+      task,
+      program: [...program(), ...(config ? ["--config", config] : [])],
+      onLine,
+      signal: end,
+      env: {},
+    });
   using limit = new StatusLimit((words) => report.event(words));
   const loop = new Daemon({
     machine,
@@ -92,14 +101,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
       const { useCgroups, cpuLimit } = node.ctx.config;
       return limit.within(useCgroups ? cpuLimit : 0, work);
     },
-    work: (task, { config, onLine, signal: end }) =>
-      runWorker({
-        task,
-        program: [...program(), ...(config ? ["--config", config] : [])],
-        onLine,
-        signal: end,
-        env: {},
-      }),
+    work,
     signal,
   });
   using server = serveStatus({
@@ -131,6 +133,13 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
         onChange: () => wake.poke("the nodes of the cluster"),
         clock: systemClock,
         random: Math.random,
+        signal,
+      }),
+      keepCertificates({
+        current: () => desired.node?.ctx,
+        start: async () => (await work({ do: "start" }, { onLine() {}, signal })).outcome === "ok",
+        tell: (words) => report.event(words),
+        clock: systemClock,
         signal,
       }),
     ]);

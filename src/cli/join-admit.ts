@@ -1,3 +1,4 @@
+import { parseCertificate } from "../../certs/inspect.ts";
 import { joinRequests, writeCertificates } from "../../certs/joining.ts";
 import { pkiOptions } from "../../certs/options.ts";
 import { ensureAll, readRequired } from "../host/host.ts";
@@ -19,7 +20,13 @@ export async function isAdmitted({ ctx }: Pick<Session, "ctx">): Promise<boolean
     ...(config.role === "master" ? SECRET_FILES : []),
   ];
   const found = await Promise.all(needed.map((path) => host.exists(path)));
-  return found.every(Boolean);
+  return found.every(Boolean) && (await isInForce({ ctx }));
+}
+
+/** A node that was off for so long that its certificate has ended must show a token again. */
+async function isInForce({ ctx }: Pick<Session, "ctx">): Promise<boolean> {
+  const cert = parseCertificate(await ctx.host.read(`${ctx.paths.certs}/kubelet-client.crt`));
+  return cert !== undefined && cert.validToDate.getTime() > ctx.clock.now();
 }
 
 /**

@@ -194,15 +194,15 @@ export class JoinService {
       await signer.keyOf(csrs),
       await signer.sign(ctx, { csrs, name, ip }),
     ]);
-    await changeJoinState(ctx.kube, {
-      now: ctx.clock.now(),
-      change: (state) => {
-        const nodes = state.nodes.map((node) =>
-          node.name === name ? { ...node, key, previousKey: record.key } : node,
-        );
-        return { state: { ...state, nodes }, result: undefined };
-      },
-    });
+    if (key !== record.key) {
+      throw new JoinRefusal(
+        "BadCertificateRequest",
+        `The request of "${name}" is for another key than its own`,
+        {
+          hint: "undo the node and join again: nodelet reset, then nodelet join",
+        },
+      );
+    }
     ctx.log.info(`join: certificates of "${name}" were renewed`);
     return { certificates };
   }
@@ -220,7 +220,7 @@ export class JoinService {
     }
     const { nodes } = await readJoinState(ctx.kube);
     const record = nodes.find(({ name }) => name === proven.name);
-    if (record && [record.key, record.previousKey].includes(proven.key)) return record;
+    if (record?.key === proven.key) return record;
     throw new JoinRefusal(
       "NotAMember",
       `The node "${proven.name}" was removed from this cluster, or joined again elsewhere`,

@@ -32,8 +32,6 @@ export interface NodeRecord {
   machineId: string;
   /** sha256 of the public key of its kubelet's client certificate, hex: who it is from now on. */
   key: string;
-  /** The one before a renewal: good until the node has written the new one down. */
-  previousKey?: string;
   /** Id of the token that it came with. */
   token: string;
   joined: number;
