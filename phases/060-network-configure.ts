@@ -1,6 +1,7 @@
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { podChains } from "../src/network/pod-chains.ts";
 import { leaveOtherPlugins, networkPlugin } from "../src/network/plugins.ts";
 import { networkSysctls } from "../src/preflight/needs.ts";
 import type { Phase } from "../src/runner/phase.ts";
@@ -14,14 +15,16 @@ const modules = [
   { name: "br_netfilter", proof: "/proc/sys/net/bridge" },
 ] as const;
 
-/** Kernel modules and settings of the pod network, and claims of what the plugin will make. */
+/** Kernel modules and settings of the pod network, the ways to pods of other nodes, and claims of what the plugin will make. */
 export const networkConfigure: Phase = {
   id: "060-network-configure",
   title: "Network configuration",
   roles: ["master", "worker"],
   // Undone in reverse order: what undoes the claims here, `ip` and `iptables`, may be of the bundle.
   needs: ["040-docker-configure"],
+  followsPeers: true,
   async start(ctx) {
+    const plugin = networkPlugin(ctx.config);
     const left = await leaveOtherPlugins(ctx);
     const outcome = await ensureAll(ctx.host, [
       // kube-proxy, the kubelet and the plugins make these; undo removes them.
@@ -29,7 +32,6 @@ export const networkConfigure: Phase = {
       { kind: "chains", prefix: "CNI-" },
       { kind: "interface", name: "cni0" },
       { kind: "tree", path: "/var/lib/cni" },
-      ...networkPlugin(ctx.config).prepare(ctx),
       ...modules.map((module): AnyWanted => ({ kind: "module", ...module })),
       { kind: "dir", path: "/etc/modules-load.d", mode: 0o755 },
       {
@@ -41,13 +43,16 @@ export const networkConfigure: Phase = {
       { kind: "dir", path: "/etc/sysctl.d", mode: 0o755 },
       { kind: "file", path: SYSCTL_FILE, content: sysctlFile(networkSysctls), mode: 0o644 },
       ...Object.entries(networkSysctls).map(([name, value]): AnyWanted => ({ kind: "sysctl", name, value })),
+      ...(plugin.ownBridge ? podChains(ctx) : []),
+      ...(await plugin.prepare(ctx)),
     ]);
     return left === "changed" ? left : outcome;
   },
   // The settings stay until reset: Docker's own containers need most of them too.
   stop: async () => "unchanged",
   async status(ctx) {
-    const wrong = await wrongSysctls(ctx, networkSysctls);
+    const wrong =
+      (await wrongSysctls(ctx, networkSysctls)) ?? (await networkPlugin(ctx.config).missing?.(ctx));
     return wrong ? { state: "failed", message: wrong } : { state: "running" };
   },
 };

@@ -56,8 +56,10 @@ export function installed(
 }
 
 /**
- * Pods on a bridge of the host, addresses from the node's block. `firewall` lets their packets through where Docker has
- * set the FORWARD policy to DROP; `portmap` does host ports.
+ * Pods on a bridge of the host, addresses from the node's block. `portmap` does host ports. What lets their packets through, and
+ * gives those that leave the cluster the host's address, is in chains of nodelet's own.
+ *
+ * @param options `mtu` of the pods' interfaces, in bytes; the plugin's own when undefined
  */
 export function bridgeConflist({ node }: Pick<Ctx, "node">, { mtu }: { mtu: number | undefined }) {
   return {
@@ -68,13 +70,11 @@ export function bridgeConflist({ node }: Pick<Ctx, "node">, { mtu }: { mtu: numb
         type: "bridge",
         bridge: "cni0",
         isDefaultGateway: true,
-        ipMasq: true,
         hairpinMode: true,
         ...(mtu && { mtu }),
         ipam: { type: "host-local", ranges: [[{ subnet: node.podCidr }]], dataDir: "/var/lib/cni/networks" },
       },
       { type: "portmap", capabilities: { portMappings: true } },
-      { type: "firewall", backend: "iptables" },
     ],
   };
 }

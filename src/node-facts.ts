@@ -133,7 +133,7 @@ function runtimeOf(
 /** The address of the default route's interface, or the only one there is outside of bridges for containers. */
 function addressOf(names: HostNames): string {
   const outside = names.addresses.filter(
-    (one) => !one.internal && !/^(docker|br-|cni|virbr|veth)/.test(one.interface),
+    (one) => !one.internal && !/^(docker|br-|cni|virbr|veth|flannel|pf9-)/.test(one.interface),
   );
   const byRoute = outside.find((one) => one.interface === names.defaultInterface);
   const only = outside.length === 1 ? outside[0] : undefined;

@@ -64,6 +64,7 @@ export async function ensureEngine(cache: Cache = Cache.standard()): Promise<voi
   await withLock(join(RUN_DIR, "lock"), TURN_DEADLINE_MS, async () => {
     if (!(await answers())) await startEngine(cache);
     for (const { path, text } of [RESOLV_CONF, EMPTY_RESOLV_CONF]) await writeFile(path, text);
+    await switchLikeBridges();
     for (const network of [NETWORK, BARE_NETWORK]) await ensureNetwork(network);
   });
 }
@@ -132,6 +133,17 @@ async function installWrapper(cache: Cache): Promise<string> {
   await copyFile(await buildWrapper(cache), `${target}.new`);
   await rename(`${target}.new`, target);
   return target;
+}
+
+/**
+ * A switch does not look into the packets of its hosts. The bridges would: they would drop what pods of one host send to
+ * those of another, since Docker lets nobody in or out of a network without a way out under a foreign address.
+ */
+async function switchLikeBridges(): Promise<void> {
+  for (const name of ["iptables", "ip6tables"]) {
+    const setting = `/proc/sys/net/bridge/bridge-nf-call-${name}`;
+    if (existsSync(setting)) await writeFile(setting, "0");
+  }
 }
 
 async function ensureNetwork({ name, bridge, subnet, gateway, internal }: Network): Promise<void> {

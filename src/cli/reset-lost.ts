@@ -7,9 +7,12 @@ import type { JournalRecord } from "../host/journal.ts";
 import { POD_LABEL } from "../host/kinds/claims.ts";
 import { SPEC_LABEL } from "../host/kinds/container.ts";
 import { PIN_LABEL } from "../host/kinds/image.ts";
+import { PEER_ROUTES } from "../host/kinds/peer-routes.ts";
 import { readRoutes } from "../host/kinds/route.ts";
 import type { KindName } from "../host/kinds/index.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
+import { CHAIN_PREFIX } from "../network/pod-chains.ts";
+import { TUNNEL } from "../network/pod-routes.ts";
 import { paths } from "../paths.ts";
 import { ownMounts } from "./reset-mounts.ts";
 import { SETTINGS_FILES, unknownOf } from "./reset-unknown.ts";
@@ -56,7 +59,7 @@ export async function findTraces(machine: Machine): Promise<Traces> {
     ]),
     ...(await programs(machine, index)),
     ...(live ? await servicesRoute(machine, config?.servicesCidr) : []),
-    ...(live ? [record("interface", "cni0"), ...["KUBE-", "CNI-"].map((key) => record("chains", key))] : []),
+    ...(live ? podNetwork() : []),
     ...(is(paths.engineUnit) ? ownEngine(is) : []),
     ...UNITS.slice(0, 1).flatMap(unit),
     ...(live && engine?.containers !== 0 ? engineRecords(images) : []),
@@ -74,6 +77,8 @@ function record(kind: KindName, key: string): JournalRecord {
   const nothing: Partial<Record<KindName, object>> = {
     interface: { present: false },
     route: { interface: null },
+    tunnel: { link: null },
+    peerRoutes: { routes: {} },
     chains: { present: false },
     container: { exists: false },
     image: { imageId: null },
@@ -87,6 +92,16 @@ function record(kind: KindName, key: string): JournalRecord {
 async function servicesRoute(machine: Machine, services: string | undefined): Promise<JournalRecord[]> {
   const found = (await readRoutes(machine)).filter(({ cidr }) => cidr === services);
   return found.map(({ cidr }) => record("route", cidr));
+}
+
+/** What the pod network is made of; of what is not there the undo leaves nothing. */
+function podNetwork(): JournalRecord[] {
+  return [
+    record("interface", "cni0"),
+    record("tunnel", TUNNEL),
+    record("peerRoutes", PEER_ROUTES),
+    ...["KUBE-", "CNI-", CHAIN_PREFIX].map((prefix) => record("chains", prefix)),
+  ];
 }
 
 /** What the engine has of ours; undefined when nobody can be asked. */

@@ -146,7 +146,9 @@ export class Daemon {
     this.#memory = memory;
     const configValid = desired.problems.length === 0;
     const tolerating = !task && memory.attempts === 0;
-    this.#wrong = tell(report, { node, seen, memory, tolerating, configValid, before: this.#wrong });
+    // What fails before the other nodes are followed may fail for that alone.
+    if (task?.do !== "follow")
+      this.#wrong = tell(report, { node, seen, memory, tolerating, configValid, before: this.#wrong });
     if (task) this.#task = reasonFor(task, { seen, attempts: memory.attempts });
     if (task) report.event(this.#task);
     await report.write();

@@ -1,10 +1,12 @@
-import { type Cidr, formatCidr } from "../config/net.ts";
+import { type Cidr, contains, formatAddress, formatCidr, parseAddress, parseCidr } from "../config/net.ts";
 
 /** A block of addresses that an interface leads to. */
 export interface Route {
   interface: string;
   /** For example `10.88.0.0/24`. */
   cidr: string;
+  /** The router that it leads over; absent for a network that the interface is on. */
+  gateway?: string;
 }
 
 /** The block of the default route. */
@@ -16,11 +18,24 @@ export function parseRoutes(text: string): Route[] {
     .split("\n")
     .slice(1)
     .map((line) => line.split("\t"));
-  return rows.flatMap(([name, destination, , , , , , mask]) => {
+  return rows.flatMap(([name, destination, gateway, , , , , mask]) => {
     if (!name || !destination || !mask) return [];
     const block: Cidr = { family: 4, base: littleEndian(destination), prefix: ones(littleEndian(mask)) };
-    return [{ interface: name, cidr: formatCidr(block) }];
+    const via = littleEndian(gateway ?? "");
+    const over = via === 0n ? {} : { gateway: formatAddress({ family: 4, value: via }) };
+    return [{ interface: name, cidr: formatCidr(block), ...over }];
   });
+}
+
+/** The route that a packet to the address takes: the one of the smallest block; undefined when none leads there. */
+export function routeTo(routes: readonly Route[], address: string): Route | undefined {
+  const to = parseAddress(address);
+  const fitting = routes.flatMap((route) => {
+    const block = parseCidr(route.cidr);
+    return to && block && contains(block, to) ? [{ route, prefix: block.prefix }] : [];
+  });
+  // Of equal blocks the first one: the kernel lists them by their metric.
+  return fitting.toSorted((a, b) => b.prefix - a.prefix)[0]?.route;
 }
 
 /** The kernel writes addresses as a number of the machine: little-endian on all that we run on. */

@@ -9,14 +9,18 @@ export interface NetworkPlugin {
   readonly ownBridge: boolean;
   /** Bytes that the plugin puts around each packet between nodes. */
   overhead(config: Ctx["config"]): number;
-  /** For phase 060: its configuration as it must be now, and claims of what its programs make. */
-  prepare(ctx: Ctx): readonly AnyWanted[];
+  /** For phase 060: what it must have of the node now, with the other nodes as they are, and claims of what its programs make. */
+  prepare(ctx: Ctx): readonly AnyWanted[] | Promise<readonly AnyWanted[]>;
+  /** What of that is not there, in words, where a glance shows it; undefined when nothing is missing. */
+  missing?(ctx: Ctx): Promise<string | undefined>;
   /** For phase 115. May be run twice. */
   start(ctx: Ctx, say?: Say): Promise<Outcome>;
   /** Waits until what was started works. @throws AppError when its deadline is over */
   ready(ctx: Ctx, say: Say): Promise<void>;
   /** Takes this node's part away. May be run when nothing runs. */
   stop(ctx: Ctx): Promise<Outcome>;
+  /** Takes away what a stop leaves, because the node has another plugin now; absent where a stop leaves nothing. */
+  leave?(ctx: Ctx): Promise<Outcome>;
   /** A probe without side effects. */
   status(ctx: Ctx): Promise<PhaseState>;
 }

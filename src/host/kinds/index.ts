@@ -7,6 +7,7 @@ import {
   type PodContainersWanted,
   podContainersKind,
 } from "./claims.ts";
+import { type ChainWanted, chainKind } from "./chain.ts";
 import { type ContainerWanted, containerKind } from "./container.ts";
 import { type CopyWanted, copyKind } from "./copy.ts";
 import { type DirWanted, dirKind, type TreeWanted, treeKind } from "./dir.ts";
@@ -15,9 +16,11 @@ import { type AbsentWanted, absentKind, type FileWanted, fileKind } from "./file
 import { type ImageWanted, imageKind } from "./image.ts";
 import { type LinkWanted, linkKind } from "./link.ts";
 import { type ModuleWanted, moduleKind } from "./module.ts";
+import { type PeerRoutesWanted, peerRoutesKind } from "./peer-routes.ts";
 import { type RouteWanted, routeKind } from "./route.ts";
 import { type RoutesIntoWanted, routesIntoKind } from "./routes-into.ts";
 import { type SysctlWanted, sysctlKind } from "./sysctl.ts";
+import { type TunnelWanted, tunnelKind } from "./tunnel.ts";
 import { type UnitWanted, unitKind } from "./unit.ts";
 
 interface WantedByKind {
@@ -30,6 +33,9 @@ interface WantedByKind {
   sysctl: SysctlWanted;
   module: ModuleWanted;
   route: RouteWanted;
+  peerRoutes: PeerRoutesWanted;
+  tunnel: TunnelWanted;
+  chain: ChainWanted;
   unit: UnitWanted;
   container: ContainerWanted;
   image: ImageWanted;
@@ -61,6 +67,9 @@ export const kinds: Readonly<Record<KindName, AnyKind>> = {
   sysctl: sysctlKind,
   module: moduleKind,
   route: routeKind,
+  peerRoutes: peerRoutesKind,
+  tunnel: tunnelKind,
+  chain: chainKind,
   unit: unitKind,
   container: containerKind,
   image: imageKind,

@@ -78,9 +78,9 @@ function overlapsOf(cidr: string, { key, what, networks, input }: BlockUse): Pro
   ];
 }
 
-/** Networks of others; not the bridge of our pods, nor our route to services. */
+/** Networks of others; not the bridge of our pods, nor our routes to services and to pods of other nodes. */
 function hostNetworks({ facts, installed, node, config }: CheckInput): Route[] {
-  const pods = parseCidr(node.podCidr);
+  const pods = parseCidr(config.containersCidr);
   const isRoute = ({ interface: name, cidr }: Route) =>
     name === node.interface && cidr === config.servicesCidr;
   return facts.networks.filter((network) => {

@@ -122,8 +122,10 @@ describe("the phases with flannel", () => {
 describe("podMtu()", () => {
   test.each([
     [{}, 1450],
-    [{ podNetworkBackend: "host-gw" }, undefined],
+    [{ podNetworkBackend: "host-gw" }, 1500],
     [{ mtu: 1400 }, 1400],
+    [{ networkPlugin: "bridge" }, 1450],
+    [{ networkPlugin: "bridge", podNetworkBackend: "host-gw" }, 1500],
     [{ networkPlugin: "bridge", mtu: 1300 }, 1300],
   ])("with %j is %p", async (config, mtu) => {
     await using w = await flannelWorld();

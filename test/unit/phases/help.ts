@@ -1,5 +1,6 @@
 import { paths } from "../../../src/paths.ts";
 import type { World } from "../../fake/ctx.ts";
+import { type FakeNetwork, fakeNetwork } from "../../fake/network.ts";
 
 const CERTS = [
   "ca",
@@ -30,8 +31,8 @@ const SYSCTLS = [
 const DEFAULT_ROUTE =
   "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\n";
 
-/** Brings a world to where every phase can start: files of earlier phases, kernel settings, Docker, images. */
-export async function furnish({ root, machine, bundle }: World): Promise<void> {
+/** Brings a world to where every phase can start: files of earlier phases, kernel settings, Docker, images. @returns its network */
+export async function furnish({ root, machine, bundle }: World): Promise<FakeNetwork> {
   for (const name of CERTS) {
     for (const kind of ["crt", "key"])
       await root.write(`${paths.certs}/${name}.${kind}`, `${kind} of ${name}`, 0o600);
@@ -51,4 +52,5 @@ export async function furnish({ root, machine, bundle }: World): Promise<void> {
     const archive = bundle.content(image).file ?? "";
     machine.docker.archives.set(archive, { imageId: image.imageId, references: [image.reference] });
   }
+  return fakeNetwork(machine);
 }

@@ -95,11 +95,12 @@ describe("mergeSettings() of daemon.json", () => {
 describe("bridgeConflist()", () => {
   const node = { podCidr: "10.20.3.0/24" } as never;
 
-  test("gives pods the node's block, and passes through a firewall that drops", () => {
+  test("gives pods the node's block, and leaves their source and what passes to nodelet's chains", () => {
     const { plugins } = bridgeConflist({ node }, { mtu: undefined });
-    expect(plugins.map(({ type }) => type)).toEqual(["bridge", "portmap", "firewall"]);
+    expect(plugins.map(({ type }) => type)).toEqual(["bridge", "portmap"]);
     expect(plugins[0]).toMatchObject({ bridge: "cni0", ipam: { ranges: [[{ subnet: "10.20.3.0/24" }]] } });
     expect(plugins[0]).not.toHaveProperty("mtu");
+    expect(plugins[0]).not.toHaveProperty("ipMasq");
   });
 
   test("sets the MTU that is asked for", () => {

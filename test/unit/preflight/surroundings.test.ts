@@ -211,6 +211,11 @@ describe("runPreflight() on what is around the node", () => {
       { installed: true },
     ],
     [
+      "its own routes to pods of other nodes on an installed node",
+      { files: { "/proc/net/route": route("pf9-vxlan", "0001140A") } },
+      { installed: true },
+    ],
+    [
       "its own kubelet's state on an installed node",
       { files: { "/var/lib/kubelet/pki": "" } },
       { installed: true },
