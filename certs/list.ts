@@ -156,6 +156,8 @@ export const certificates: readonly CertSpec[] = [
   client("kube-scheduler", "system:kube-scheduler"),
   onLoopback("kube-scheduler"),
   { ...client("kube-proxy", "system:kube-proxy"), roles: everyNode },
+  // Whoever is known may ask an API server whether it is well; this identity can do nothing else.
+  { ...client("health-check", "nodelet:health-check"), roles: everyNode },
   { ...kubelet("kubelet-client"), usage: "client" },
   {
     ...kubelet("kubelet-server"),

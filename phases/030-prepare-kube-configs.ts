@@ -8,13 +8,13 @@ import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { auditPolicy } from "../static-pods/audit-policy.ts";
 
-/** Which certificate each kubeconfig is for, and who has it. */
+/** Which certificate each kubeconfig is for, who has it, and whether it leads to the node's own API server, well or not. */
 const kubeconfigs = [
-  { name: "admin", cert: "admin", masterOnly: true },
-  { name: "kube-controller-manager", cert: "kube-controller-manager", masterOnly: true },
-  { name: "kube-scheduler", cert: "kube-scheduler", masterOnly: true },
-  { name: "kubelet", cert: "kubelet-client", masterOnly: false },
-  { name: "kube-proxy", cert: "kube-proxy", masterOnly: false },
+  { name: "admin", cert: "admin", masterOnly: true, own: false },
+  { name: "kube-controller-manager", cert: "kube-controller-manager", masterOnly: true, own: true },
+  { name: "kube-scheduler", cert: "kube-scheduler", masterOnly: true, own: true },
+  { name: "kubelet", cert: "kubelet-client", masterOnly: false, own: false },
+  { name: "kube-proxy", cert: "kube-proxy", masterOnly: false, own: false },
 ] as const;
 
 const directories = (ctx: Ctx) => [ctx.paths.kubeconfigs, ctx.paths.configs, ctx.paths.manifests];
@@ -54,7 +54,9 @@ async function kubeconfigFile(ctx: Ctx, one: (typeof kubeconfigs)[number]) {
     read(`${one.cert}.crt`),
     read(`${one.cert}.key`),
   ]);
-  const content = renderKubeconfig({ server: ctx.node.server, user: one.name, ca, cert, key });
+  // Of each of the two components one leads the cluster: where its own API server fails, that of another master takes over.
+  const server = one.own ? ctx.node.server : ctx.node.balancer;
+  const content = renderKubeconfig({ server, user: one.name, ca, cert, key });
   return {
     kind: "file",
     path: `${ctx.paths.kubeconfigs}/${one.name}.yaml`,

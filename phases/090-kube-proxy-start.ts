@@ -20,7 +20,7 @@ export const kubeProxyStart: Phase = {
   id: "090-kube-proxy-start",
   title: "Configure and start kube-proxy",
   roles: ["master", "worker"],
-  needs: ["030-prepare-kube-configs", "048-load-images", "060-network-configure"],
+  needs: ["030-prepare-kube-configs", "048-load-images", "057-load-balancer", "060-network-configure"],
   async start(ctx) {
     const { host, paths } = ctx;
     const content = stringify(

@@ -7,6 +7,7 @@ import { dockerStart } from "./045-docker-start.ts";
 import { loadImages } from "./048-load-images.ts";
 import { etcdConfigure } from "./050-etcd-configure.ts";
 import { etcdRun } from "./055-etcd-run.ts";
+import { loadBalancer } from "./057-load-balancer.ts";
 import { networkConfigure } from "./060-network-configure.ts";
 import { cniConfigure } from "./065-cni-configure.ts";
 import { miscScripts } from "./075-misc-scripts.ts";
@@ -29,6 +30,7 @@ export const allPhases: readonly Phase[] = [
   loadImages,
   etcdConfigure,
   etcdRun,
+  loadBalancer,
   networkConfigure,
   cniConfigure,
   miscScripts,

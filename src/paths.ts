@@ -14,6 +14,10 @@ export const paths = {
   manifests: "/etc/pf9/kube.d/manifests",
   /** Encryption, audit, kube-proxy and kubelet configuration. */
   configs: "/etc/pf9/kube.d/configs",
+  /** All that the container of the load balancer sees. */
+  balancer: "/etc/pf9/kube.d/configs/balancer",
+  /** All that the container of keepalived sees. */
+  keepalived: "/etc/pf9/kube.d/configs/keepalived",
   stateDir: "/var/opt/pf9/nodelet",
   /** Which cluster and role this host has. */
   cluster: "/var/opt/pf9/nodelet/cluster.json",

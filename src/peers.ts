@@ -1,3 +1,5 @@
+import { isDnsName } from "./config/grammar.ts";
+import { parseAddress } from "./config/net.ts";
 import type { Ctx } from "./ctx.ts";
 
 /** A node of the cluster, as this node knows it. */
@@ -46,7 +48,9 @@ export function parsePeers(text: string): Peer[] {
   }
 }
 
+/** Names and addresses go into the configuration of programs, so they are what they should be, or nobody's. */
 function isPeer(value: unknown): value is Peer {
   const { name, ip, master } = (value ?? {}) as Partial<Peer>;
-  return typeof name === "string" && typeof ip === "string" && typeof master === "boolean";
+  if (typeof name !== "string" || typeof ip !== "string" || typeof master !== "boolean") return false;
+  return isDnsName(name) && parseAddress(ip)?.family === 4;
 }

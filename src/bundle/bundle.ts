@@ -16,7 +16,7 @@ import { parseIndex } from "./index-rules.ts";
 import { isNeededImage, type NodeContent } from "./needed.ts";
 import { directorySource, fileSource, ownSource } from "./sources.ts";
 
-/** Images without which no node runs, by name; on a worker, those of them that go there. */
+/** Images without which no node runs, by name; each on the nodes that it goes to. */
 const NEEDED_IMAGES = [
   "pause",
   "etcd",
@@ -24,6 +24,8 @@ const NEEDED_IMAGES = [
   "kube-controller-manager",
   "kube-scheduler",
   "kube-proxy",
+  "haproxy",
+  "keepalived",
 ];
 const NEEDED_BINARIES = ["kubelet", "kubectl"];
 

@@ -9,6 +9,9 @@ const CONTROL_PLANE: ReadonlySet<string> = new Set([
   "keepalived",
 ]);
 
+/** The image that only masters with an address in common have a use for. */
+const HOLDER = "keepalived";
+
 /** Images that only the network plugin of the same name has a use for. */
 const PLUGINS: ReadonlySet<string> = new Set(["flannel"]);
 
@@ -20,10 +23,12 @@ export interface NodeContent {
   runtime: "host" | "bundled";
   /** As the configuration has it. */
   networkPlugin: string;
+  /** The address that the masters have in common, if there is one. */
+  masterVip?: string | undefined;
 }
 
 /** What of that says which images it runs. */
-export type NodeImages = Pick<NodeContent, "role" | "networkPlugin">;
+export type NodeImages = Pick<NodeContent, "role" | "networkPlugin" | "masterVip">;
 
 /** Entries of a bundle that a node is made of: a worker has no use for the control plane, nor a host with Docker for another one. */
 export function neededEntries({ entries }: Pick<BundleIndex, "entries">, node: NodeContent): BundleEntry[] {
@@ -39,7 +44,8 @@ export function neededImages({ images }: { images: readonly ImageEntry[] }, node
 }
 
 /** True for an image that such a node runs. */
-export function isNeededImage(name: string, { role, networkPlugin }: NodeImages): boolean {
+export function isNeededImage(name: string, { role, networkPlugin, masterVip }: NodeImages): boolean {
   if (PLUGINS.has(name)) return name === networkPlugin;
+  if (name === HOLDER && masterVip === undefined) return false;
   return role !== "worker" || !CONTROL_PLANE.has(name);
 }

@@ -136,7 +136,7 @@ function engineRecords(images: readonly string[]): JournalRecord[] {
     ...images.map((reference) => record("image", reference)),
     record("container", "etcd"),
     record("pods", "kubelet"),
-    record("container", "proxy"),
+    ...["balancer", "proxy", "keepalived"].map((name) => record("container", name)),
   ];
 }
 

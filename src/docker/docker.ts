@@ -73,6 +73,8 @@ export interface Docker {
   create(spec: ContainerSpec): Promise<void>;
   start(name: string): Promise<void>;
   stop(name: string, timeoutSeconds: number): Promise<void>;
+  /** Sends a signal to the first process of a container that runs. @param signal its name: `SIGHUP` */
+  signal(name: string, signal: string): Promise<void>;
   /** Removes a container by force; nothing happens when it is not there. */
   remove(name: string): Promise<void>;
   /** The last lines that a container wrote. */

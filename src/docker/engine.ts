@@ -51,6 +51,11 @@ export function dockerEngine(socket: string = DOCKER_SOCKET): Docker {
         `stop the container "${name}"`,
         async (c) => void (await orMissing(c.getContainer(name).stop({ t: timeoutSeconds }))),
       ),
+    signal: (name, signal) =>
+      ask(
+        `send ${signal} to the container "${name}"`,
+        async (c) => void (await c.getContainer(name).kill({ signal })),
+      ),
     remove: (name) =>
       ask(
         `remove the container "${name}"`,

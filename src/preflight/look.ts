@@ -96,8 +96,8 @@ async function findMissing(
   { plan, engine }: { plan: Plan; engine: ProbedEngine | undefined },
 ): Promise<BundleEntry[]> {
   const images = new Set(engine?.images.map((image) => image.id));
-  const { role, networkPlugin } = plan.config;
-  const content = { role, networkPlugin, runtime: plan.node.runtime };
+  const { role, networkPlugin, masterVip } = plan.config;
+  const content = { role, networkPlugin, masterVip, runtime: plan.node.runtime };
   const found = await Promise.all(
     neededEntries(plan.bundle.index, content).map(async (entry) => {
       if (entry.kind === "image") return images.has(entry.imageId) ? [] : [entry];

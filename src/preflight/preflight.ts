@@ -92,10 +92,7 @@ async function judgeBundle(
 ): Promise<Verdict[]> {
   const total = bundle.source?.bytesToCheck(facts.missing) ?? 0;
   const damage = await bundle.source?.check(facts.missing, (bytes) => onBytes?.(bytes, total));
-  const found = [
-    ...checkBundle(bundle, { ...node, role: config.role, networkPlugin: config.networkPlugin }),
-    ...(damage ?? []),
-  ];
+  const found = [...checkBundle(bundle, { ...config, ...node }), ...(damage ?? [])];
   // One verdict for each code, and at its end all findings in the order of the bundle's entries.
   const passed = bundleCodes.filter(({ code }) => !found.some((one) => one.code === code));
   return [

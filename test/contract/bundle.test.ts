@@ -71,7 +71,7 @@ describe("bundle create", () => {
     expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
     expect(stdout).toMatch(
       new RegExp(
-        `^test-1.20.2 for linux/amd64, format 2, signed by ${fingerprint()}\n\\d+ MiB: program \\d+ MiB, payload 3 MiB \\(5 MiB unpacked\\)\nindex sha256 [0-9a-f]{64}\n6 image, 3 binary, 1 cni, 2 runtime, 1 licence\n$`,
+        `^test-1.20.2 for linux/amd64, format 2, signed by ${fingerprint()}\n\\d+ MiB: program \\d+ MiB, payload 3 MiB \\(5 MiB unpacked\\)\nindex sha256 [0-9a-f]{64}\n7 image, 3 binary, 1 cni, 2 runtime, 1 licence\n$`,
       ),
     );
     expect((await stat(root.place("/appliance"))).mode & 0o777).toBe(0o755);

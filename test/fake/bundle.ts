@@ -11,6 +11,7 @@ export const IMAGES = [
   "kube-controller-manager",
   "kube-scheduler",
   "kube-proxy",
+  "haproxy",
 ] as const;
 
 const common = { version: "v1.20.2", source: "made by a test", platform: "linux/amd64" };

@@ -21,6 +21,8 @@ export interface FakeDocker extends Docker {
   readonly archives: Map<string, { imageId: string; references: readonly string[] }>;
   /** What each container wrote. */
   readonly output: Map<string, string>;
+  /** Containers that end as soon as they are started: with which code, by name. */
+  readonly ends: Map<string, number>;
 }
 
 /** Makes an engine without images and containers. */
@@ -44,6 +46,7 @@ export function fakeDocker(): FakeDocker {
     imageIds: new Set(),
     archives: new Map(),
     output: new Map(),
+    ends: new Map(),
     ...looking(() => docker),
     ...imageChanges(() => docker),
     ...containerChanges(() => docker),
@@ -116,7 +119,9 @@ function imageChanges(get: () => FakeDocker): Pick<Docker, "load" | "tag" | "rem
   };
 }
 
-function containerChanges(get: () => FakeDocker): Pick<Docker, "create" | "start" | "stop" | "remove"> {
+function containerChanges(
+  get: () => FakeDocker,
+): Pick<Docker, "create" | "start" | "stop" | "signal" | "remove"> {
   const must = (docker: FakeDocker, name: string) => {
     const found = find(docker, name);
     if (!found) throw new AppError(`No such container: ${name}`);
@@ -133,11 +138,17 @@ function containerChanges(get: () => FakeDocker): Pick<Docker, "create" | "start
       );
     },
     async start(name) {
-      Object.assign(must(change(get(), `start ${name}`), name), {
-        running: true,
-        status: "running",
-        pid: 4711,
-      });
+      const docker = change(get(), `start ${name}`);
+      const exitCode = docker.ends.get(name);
+      const state =
+        exitCode === undefined
+          ? { running: true, status: "running", pid: 4711 }
+          : { running: false, status: `exited (${exitCode})`, exitCode };
+      Object.assign(must(docker, name), state);
+    },
+    async signal(name, signal) {
+      const { running } = must(change(get(), `${signal} ${name}`), name);
+      if (!running) throw new AppError(`Container ${name} is not running`);
     },
     async stop(name) {
       const found = find(change(get(), `stop ${name}`), name);

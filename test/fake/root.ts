@@ -37,7 +37,7 @@ export async function tmpRoot(): Promise<TmpRoot> {
   };
 }
 
-/** Everything below a directory: type, mode and content or target of each path. */
+/** Everything below a directory: type, mode, foreign owner, and content or target of each path. */
 export async function snapshot(path: string): Promise<Record<string, string>> {
   const names = await readdir(path, { recursive: true });
   const lines = names.sort().map(async (name) => {
@@ -46,7 +46,8 @@ export async function snapshot(path: string): Promise<Record<string, string>> {
     const mode = (stat.mode & 0o7777).toString(8);
     if (stat.isSymbolicLink()) return [name, `link to ${await readlink(place)}`];
     if (stat.isDirectory()) return [name, `directory ${mode}`];
-    return [name, `file ${mode} ${await readFile(place, "base64")}`];
+    const owner = stat.uid === process.getuid?.() ? "" : ` of ${stat.uid}:${stat.gid}`;
+    return [name, `file ${mode}${owner} ${await readFile(place, "base64")}`];
   });
   return Object.fromEntries(await Promise.all(lines)) as Record<string, string>;
 }

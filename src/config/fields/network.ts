@@ -43,7 +43,8 @@ export const network = {
     flag: true,
     about: "Port of the API",
   }),
-  balancerPort: field(integer(1, 65535), {
+  // HAProxy runs without rights, so it cannot have a port of the system.
+  balancerPort: field(integer(1024, 65535), {
     default: 6444,
     flag: true,
     shared: true,

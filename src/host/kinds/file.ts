@@ -7,12 +7,14 @@ import type { Kind } from "../kind.ts";
 import { makeDirs } from "../make-dirs.ts";
 import { type Machine, placeOf } from "../machine.ts";
 
-/** A regular file with exactly this content and mode, owned by root. */
+/** A regular file with exactly this content and mode, owned by who runs nodelet: root. */
 export interface FileWanted {
   path: string;
   content: string | Uint8Array;
   /** Permission bits, set when the file is created, never after. */
   mode: number;
+  /** User and group that it belongs to instead, for a program that does not run as root. */
+  owner?: number;
   /** Keeps the content out of plans and logs. */
   secret?: boolean;
 }
@@ -73,13 +75,18 @@ export const fileKind: Kind<FileWanted, FileFound> = {
   read: (machine, wanted) => readFound(machine, wanted.path),
   same: (found, wanted) =>
     found.type === "file" &&
-    isOwn(found) &&
+    found.uid === ownerOf(wanted) &&
     found.mode === wanted.mode &&
     Buffer.from(found.base64, "base64").equals(Buffer.from(wanted.content)),
-  keep: ({ path, mode, content }) => ({ path, mode, sha256: sha256(content) }),
-  still: (found, kept: { mode: number; sha256: string }) =>
+  keep: ({ path, mode, owner, content }) => ({
+    path,
+    mode,
+    ...(owner !== undefined && { owner }),
+    sha256: sha256(content),
+  }),
+  still: (found, kept: { mode: number; owner?: number; sha256: string }) =>
     found.type === "file" &&
-    isOwn(found) &&
+    found.uid === ownerOf(kept) &&
     found.mode === kept.mode &&
     sha256(Buffer.from(found.base64, "base64")) === kept.sha256,
   async apply(machine, wanted) {
@@ -92,7 +99,9 @@ export const fileKind: Kind<FileWanted, FileFound> = {
         },
       );
     }
-    await writeAtomically(placeOf(machine, wanted.path), wanted.content, { mode: wanted.mode });
+    const { mode } = wanted;
+    const owner = ownerOf(wanted);
+    await writeAtomically(placeOf(machine, wanted.path), wanted.content, { mode, uid: owner, gid: owner });
   },
   restore: restoreFound,
   describe: (found, wanted) => ({
@@ -115,9 +124,10 @@ export const absentKind: Kind<AbsentWanted, FileFound> = {
   describe: (found) => ({ from: sketch(found), to: "absent" }),
 };
 
-/** What nodelet writes belongs to who runs it: root, except where a node is only rendered. */
-function isOwn({ uid }: { uid: number }): boolean {
-  return uid === process.getuid?.();
+/** What nodelet writes belongs to who runs it; where that is not root a node is only rendered, and nothing can be given away. */
+function ownerOf({ owner }: { owner?: number }): number {
+  const own = process.getuid?.() ?? 0;
+  return own === 0 ? (owner ?? 0) : own;
 }
 
 function sketch(found: FileFound): string {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Bundle, bundleOf, checkBundle, EMPTY_BUNDLE, openBundle } from "../../../src/bundle/bundle.ts";
 import { recordingHost } from "../../../src/host/real.ts";
-import { fakeIndex, imageEntry } from "../../fake/bundle.ts";
+import { fakeIndex, IMAGES, imageEntry } from "../../fake/bundle.ts";
 import { fakeMachine } from "../../fake/machine.ts";
 import { bundleWorld, bytesIn, keyPair, refusal } from "./world.ts";
 
@@ -25,7 +25,7 @@ describe("openBundle()", () => {
       expect(bundle.source?.path).toBe(path);
       expect(bundle.kubernetesVersion).toBe("v1.20.2");
       expect(bundle.image("etcd").reference).toBe("nodelet.local/etcd:v1");
-      expect(bundle.images.length).toBe(6);
+      expect(bundle.images.length).toBe(IMAGES.length);
       expect(bundle.binaries.map(({ name }) => name)).toEqual(["kubelet", "kubectl", "bridge"]);
       expect(bundle.runtime.map(({ name }) => name)).toEqual(["bin/dockerd", "lib/libx.so.1"]);
       expect(bundle.findImage("coredns")).toBeUndefined();
@@ -52,7 +52,7 @@ describe("openBundle()", () => {
     await t.root.write("/host/opt/pf9/nodelet/index.json", JSON.stringify(fakeIndex()));
     for (const path of [undefined, "/nowhere"]) {
       const bundle = await t.open(path);
-      expect([bundle.images.length, bundle.source]).toEqual([6, undefined]);
+      expect([bundle.images.length, bundle.source]).toEqual([IMAGES.length, undefined]);
       expect(await refusal(() => bundle.content(bundle.image("etcd")))).toBe(
         'Cannot read "etcd": the bundle "test-1.20.2" is not at hand; name it with --bundle FILE',
       );
@@ -96,7 +96,9 @@ describe("openBundle()", () => {
     await t.root.write("/host/opt/pf9/nodelet/x", "");
     const { privateKey: key, trusted } = keyPair();
     await t.create({ name: "host/opt/pf9/nodelet/nodeletd", program: await t.program(), key });
-    expect((await t.open(undefined, { trusted: [trusted] as never, insecure: false })).images.length).toBe(6);
+    expect((await t.open(undefined, { trusted: [trusted] as never, insecure: false })).images.length).toBe(
+      IMAGES.length,
+    );
     expect(await refusal(() => t.open(undefined, { trusted: [], insecure: false }))).toStartWith(
       'Cannot trust the bundle "/opt/pf9/nodelet/nodeletd": it is signed by ',
     );

@@ -109,7 +109,7 @@ test("remoteBundle() is an index, and the room that its content will take", asyn
   const bundleFor = (role: "master" | "worker") =>
     remoteBundle(remote, { role, runtime: "bundled", networkPlugin: "bridge" });
   const master = bundleFor("master");
-  expect(master.images.length).toBe(6);
+  expect(master.images.length).toBe(7);
   expect(master.source?.fileSize).toBe(remote.trailer.indexOffset);
   expect(bundleFor("worker").source?.fileSize).toBeLessThan(remote.trailer.indexOffset);
   expect(await master.source?.check(master.index.entries)).toEqual([]);

@@ -36,7 +36,7 @@ describe("a node without the key of its authority", () => {
     await using node = await pkiRoot();
     const csrs = await writeCsrs(node.host, options);
     expect(csrs.map(({ path }) => path)).toEqual(
-      ["kube-proxy", "kubelet-client", "kubelet-server"].map((name) => `${DIR}/${name}.csr`),
+      ["kube-proxy", "health-check", "kubelet-client", "kubelet-server"].map((name) => `${DIR}/${name}.csr`),
     );
     const keys = await snapshot(node);
     for (const { id, pem } of csrs) {
@@ -48,11 +48,13 @@ describe("a node without the key of its authority", () => {
     expect(await node.ensure(options)).toEqual({
       outcome: "unchanged",
       issued: [],
-      kept: ["ca", "kube-proxy", "kubelet-client", "kubelet-server"],
+      kept: ["ca", "kube-proxy", "health-check", "kubelet-client", "kubelet-server"],
     });
     const after = await snapshot(node);
     expect(Object.keys(after).filter((name) => !name.endsWith(".csr"))).toEqual([
       "ca.crt",
+      "health-check.crt",
+      "health-check.key",
       "kube-proxy.crt",
       "kube-proxy.key",
       "kubelet-client.crt",

@@ -14,7 +14,7 @@ describe("listCertificates()", () => {
   test("tells what a certificate is", async () => {
     await using node = await pkiRoot(issued);
     const list = await listCertificates(node.host, { dir: DIR, role: "master", params, now });
-    expect(list.map(({ name }) => name)).toHaveLength(19);
+    expect(list.map(({ name }) => name)).toHaveLength(20);
     expect(list.filter(({ status }) => status !== "ok")).toEqual([]);
     expect(list.find(({ name }) => name === "kubelet-server")).toEqual({
       name: "kubelet-server",
@@ -38,6 +38,7 @@ describe("listCertificates()", () => {
     expect(await states("worker", later(336))).toEqual([
       ["ca", "ok", 3314, undefined],
       ["kube-proxy", "expiring", 29, "ends within 30 days"],
+      ["health-check", "expiring", 29, "ends within 30 days"],
       ["kubelet-client", "expiring", 29, "ends within 30 days"],
       ["kubelet-server", "expiring", 29, "ends within 30 days"],
     ]);
@@ -46,6 +47,7 @@ describe("listCertificates()", () => {
     expect(await states("worker", now)).toEqual([
       ["ca", "ok", 3650, undefined],
       ["kube-proxy", "missing", undefined, "there is no such file"],
+      ["health-check", "ok", 365, undefined],
       ["kubelet-client", "invalid", 365, "the key is missing"],
       ["kubelet-server", "ok", 365, undefined],
     ]);
@@ -55,6 +57,7 @@ describe("listCertificates()", () => {
     ).toEqual([
       ["ca", "invalid", "its key: it is not a readable private key"],
       ["kube-proxy", "missing", "there is no such file"],
+      ["health-check", "expired", "expired on 2027-06-01T12:00:00.000Z"],
       ["kubelet-client", "expired", "expired on 2027-06-01T12:00:00.000Z; the key is missing"],
       ["kubelet-server", "expired", "expired on 2027-06-01T12:00:00.000Z"],
     ]);

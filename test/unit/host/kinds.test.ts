@@ -43,6 +43,11 @@ const cases: Case[] = [
     wanted: () => file,
     prepare: (r) => r.write("/etc/a", "new", 0o644),
   },
+  {
+    name: "file where only the owner differs",
+    wanted: () => ({ ...file, owner: 64440 }),
+    prepare: (r) => r.write("/etc/a", "new", 0o600),
+  },
   { name: "file where a link was", wanted: () => file, prepare: foreignLink },
   { name: "absent where a file was", wanted: () => absent, prepare: foreign },
   { name: "absent where a link was", wanted: () => absent, prepare: foreignLink },

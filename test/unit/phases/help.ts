@@ -11,6 +11,7 @@ const CERTS = [
   "kubelet-client",
   "kubelet-server",
   "kube-proxy",
+  "health-check",
   "etcd/ca",
   "etcd/healthcheck-client",
 ];

@@ -8,6 +8,7 @@ import { kubeletConfigureStart } from "../../../phases/080-kubelet-configure-sta
 import { kubeProxyStart } from "../../../phases/090-kube-proxy-start.ts";
 import { loadImages } from "../../../phases/048-load-images.ts";
 import { miscScripts } from "../../../phases/075-misc-scripts.ts";
+import { loadBalancer } from "../../../phases/057-load-balancer.ts";
 import { networkConfigure } from "../../../phases/060-network-configure.ts";
 import { prepareKubeConfigs } from "../../../phases/030-prepare-kube-configs.ts";
 import { InterruptedError } from "../../../src/errors.ts";
@@ -70,6 +71,12 @@ const cases: Case[] = [
     phase: etcdRun,
     plans: ["container etcd"],
     broken: (w) => w.machine.docker.failures.set("create etcd", new Error("no such image")),
+    because: /no such image/,
+  },
+  {
+    phase: loadBalancer,
+    plans: [`file ${D}/configs/balancer/haproxy.cfg`, "container balancer"],
+    broken: (w) => w.machine.docker.failures.set("create balancer", new Error("no such image")),
     because: /no such image/,
   },
   {
@@ -177,7 +184,10 @@ describe.each(cases.map((one) => ({ ...one, id: one.phase.id })))(
 );
 
 describe.each(
-  [dockerStart, etcdRun, kubeletConfigureStart, kubeProxyStart].map((phase) => ({ phase, id: phase.id })),
+  [dockerStart, etcdRun, loadBalancer, kubeletConfigureStart, kubeProxyStart].map((phase) => ({
+    phase,
+    id: phase.id,
+  })),
 )("the wait of $id", ({ phase }) => {
   test("ends when the operator asks", async () => {
     await using w = await furnished();

@@ -2,9 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { dockerStart } from "../../../phases/045-docker-start.ts";
 import { loadImages } from "../../../phases/048-load-images.ts";
 import { etcdRun } from "../../../phases/055-etcd-run.ts";
+import { loadBalancer } from "../../../phases/057-load-balancer.ts";
 import { networkConfigure } from "../../../phases/060-network-configure.ts";
 import { kubeletConfigureStart } from "../../../phases/080-kubelet-configure-start.ts";
 import { kubeProxyStart } from "../../../phases/090-kube-proxy-start.ts";
+import { paths } from "../../../src/paths.ts";
+import { peersText } from "../../../src/peers.ts";
 import { world } from "../../fake/ctx.ts";
 import { fakeFetch } from "../../fake/fetch.ts";
 import { furnish } from "./help.ts";
@@ -47,6 +50,7 @@ describe("status of etcd", () => {
 
 describe.each([
   { phase: etcdRun, name: "etcd" },
+  { phase: loadBalancer, name: "balancer" },
   { phase: kubeProxyStart, name: "proxy" },
 ])("status of the container $name", ({ phase, name }) => {
   test("that is not there is stopped, that ended is failed", async () => {
@@ -94,6 +98,7 @@ test("images: a worker has those of the control plane neither loaded nor missing
   await loadImages.start(w.ctx);
   expect(await loadImages.status?.(w.ctx)).toEqual({ state: "running" });
   expect([...w.machine.docker.references.keys()].sort()).toEqual([
+    "nodelet.local/haproxy:v1",
     "nodelet.local/kube-proxy:v1",
     "nodelet.local/pause:v1",
   ]);
@@ -111,4 +116,26 @@ test("Docker: whether it answers", async () => {
   expect(await dockerStart.status?.(w.ctx)).toEqual({ state: "running" });
   w.machine.docker.up = false;
   expect(await dockerStart.status?.(w.ctx)).toMatchObject({ state: "stopped" });
+});
+
+test("the load balancer: its port, and whether it has the masters of the cluster", async () => {
+  using server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  await using w = await world({ config: { balancerPort: server.port } });
+  await furnish(w);
+  w.machine.docker.ends.set("balancer-check", 0);
+  await loadBalancer.start(w.ctx);
+  expect(await loadBalancer.status?.(w.ctx)).toEqual({ state: "running" });
+  await w.root.write(paths.peers, peersText([{ name: "n2", ip: "10.0.0.6", master: true }]));
+  expect(await loadBalancer.status?.(w.ctx)).toEqual({
+    state: "failed",
+    message: "the load balancer does not have the masters of the cluster",
+  });
+  await loadBalancer.start(w.ctx);
+  expect(await loadBalancer.status?.(w.ctx)).toEqual({ state: "running" });
+  expect(await w.root.read(`${paths.balancer}/haproxy.cfg`)).toContain("  server n2 10.0.0.6:6443\n");
+  server.stop(true);
+  expect(await loadBalancer.status?.(w.ctx)).toEqual({
+    state: "failed",
+    message: `nobody listens on 127.0.0.1:${w.ctx.config.balancerPort}`,
+  });
 });

@@ -203,7 +203,15 @@ const NODE: NodeFacts = {
   runtime: "host",
 };
 
-const IMAGES = ["pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"];
+const IMAGES = [
+  "pause",
+  "etcd",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kube-proxy",
+  "haproxy",
+];
 
 /** Entries of a whole bundle: images of 100 MiB, programs of 50 MiB. */
 export function entries(): BundleEntry[] {

@@ -52,13 +52,13 @@ const errors: Case[] = [
   [
     "a full file system",
     { engine: { images: [] }, free: { "/var": GIB }, total: 4 * GIB },
-    "SpaceLow: The file system of /var/lib/docker has 1.0 GiB free; expected 1.3 GiB: 820 MiB for images in /var/lib/docker, 512 MiB for etcd's data in /var/opt/pf9/etcd/data => make room for 308 MiB more there: docker image prune, or a larger file system",
+    "SpaceLow: The file system of /var/lib/docker has 1.0 GiB free; expected 1.4 GiB: 940 MiB for images in /var/lib/docker, 512 MiB for etcd's data in /var/opt/pf9/etcd/data => make room for 428 MiB more there: docker image prune, or a larger file system",
     { bundle: bundle({ damage: () => [] }) },
   ],
   [
     "a full file system of a worker, which has no control plane",
     { engine: { images: [] }, free: { "/var": GIB / 8 }, total: GIB / 6 },
-    "SpaceLow: The file system of /var/lib/docker has 128 MiB free; expected 340 MiB: 340 MiB for images in /var/lib/docker => make room for 212 MiB more there: docker image prune, or a larger file system",
+    "SpaceLow: The file system of /var/lib/docker has 128 MiB free; expected 460 MiB: 460 MiB for images in /var/lib/docker => make room for 332 MiB more there: docker image prune, or a larger file system",
     { config: config({ role: "worker" }), bundle: bundle({ damage: () => [] }) },
   ],
   [

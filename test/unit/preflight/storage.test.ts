@@ -155,7 +155,7 @@ describe("runPreflight() on disks", () => {
     };
     const { errors } = await preflight(host, plan);
     expect(errors.map(({ message }) => message)).toEqual([
-      "The file system of /var/opt/pf9/docker has 1.0 GiB free; expected 1.4 GiB: 820 MiB for images in /var/opt/pf9/docker, 120 MiB for the container runtime in /opt/pf9, 512 MiB for etcd's data in /var/opt/pf9/etcd/data",
+      "The file system of /var/opt/pf9/docker has 1.0 GiB free; expected 1.5 GiB: 940 MiB for images in /var/opt/pf9/docker, 120 MiB for the container runtime in /opt/pf9, 512 MiB for etcd's data in /var/opt/pf9/etcd/data",
     ]);
     // Beside a Docker of the host it is not installed.
     const beside = await preflight({ free: { "/": GIB }, total: 4 * GIB }, { bundle: plan.bundle });
