@@ -1,7 +1,8 @@
 import type { Ctx } from "../src/ctx.ts";
-import { AppError } from "../src/errors.ts";
+import { AppError, messageOf } from "../src/errors.ts";
 import { etcdContainer } from "../src/docker/etcd-container.ts";
 import { type EtcdHealth, etcdHealth } from "../src/etcd/health.ts";
+import { leaveMembers } from "../src/etcd/leave.ts";
 import { settleMember } from "../src/etcd/member.ts";
 import { readRecord } from "../src/etcd/record.ts";
 import type { Outcome } from "../src/host/host.ts";
@@ -26,7 +27,13 @@ export const etcdRun: Phase = {
       hint: "see docker logs etcd",
     });
   },
-  stop: (ctx) => ctx.host.ensure({ kind: "container", name: "etcd" }),
+  async stop(ctx, say) {
+    // A node that was taken out of the cluster goes while it still has its vote: two voters need both to let one go.
+    if (!ctx.host.detached && (await ctx.host.exists(ctx.paths.removed))) {
+      await leaveMembers(ctx, { say }).catch((error: unknown) => ctx.log.warn(messageOf(error)));
+    }
+    return await ctx.host.ensure({ kind: "container", name: "etcd" });
+  },
   async status(ctx) {
     const container = await ctx.docker.inspect("etcd");
     if (!container) return { state: "stopped", message: "there is no container etcd" };

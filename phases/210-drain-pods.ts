@@ -1,9 +1,8 @@
 import type { Ctx } from "../src/ctx.ts";
-import { AppError } from "../src/errors.ts";
 import { POD_LABEL } from "../src/host/kinds/claims.ts";
 import type { KubeObject } from "../src/kube/client.ts";
+import { deletePod, evictPods } from "../src/kube/drain.ts";
 import { nodePath } from "../src/kube/node.ts";
-import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { until } from "../src/runner/wait.ts";
 import { CORDONED } from "./130-uncordon-node.ts";
@@ -31,7 +30,7 @@ export const drainPods: Phase = {
         spec: { unschedulable: true },
       });
     }
-    await until(() => evictAll(ctx), {
+    await until(() => evictPods(ctx, { node: ctx.node.name, finish: (pod) => finish(ctx, pod) }), {
       action: "drain the node",
       timeoutMs: ctx.config.drainTimeoutSeconds * 1000,
       everyMs: 500,
@@ -44,43 +43,6 @@ export const drainPods: Phase = {
   },
 };
 
-async function evictAll(ctx: Ctx) {
-  const pods = (await ctx.kube.list(`/api/v1/pods?fieldSelector=spec.nodeName=${ctx.node.name}`)).filter(
-    mustGo,
-  );
-  await Promise.all(pods.map((pod) => evict(ctx, pod)));
-  if (pods.length === 0) return { value: true };
-  const names = pods.slice(0, 3).map((pod) => `${pod.metadata.namespace}/${pod.metadata.name}`);
-  return {
-    missing: `${names.join(", ")}${pods.length > 3 ? ` and ${pods.length - 3} more` : ""} not gone yet`,
-  };
-}
-
-/** Static pods and those of DaemonSets would come back at once; finished ones are no work. */
-function mustGo(pod: KubeObject): boolean {
-  const owners = pod.metadata.ownerReferences ?? [];
-  const mirror = pod.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined;
-  const done = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-  return !mirror && !done && !owners.some((owner) => owner.kind === "DaemonSet");
-}
-
-async function evict(ctx: Ctx, pod: KubeObject): Promise<void> {
-  if (pod.metadata.deletionTimestamp) return await finish(ctx, pod);
-  const { name, namespace = "default" } = pod.metadata;
-  const response = await ctx.kube.request("POST", `${podPath(pod)}/eviction`, {
-    body: {
-      apiVersion: kubeFacts(ctx.bundle.kubernetesVersion).eviction,
-      kind: "Eviction",
-      metadata: { name, namespace },
-    },
-  });
-  // 429: a disruption budget says not now. 404: gone meanwhile.
-  if (response.status < 300 || response.status === 404 || response.status === 429) return;
-  throw new AppError(
-    `Cannot evict the pod "${namespace}/${name}": ${response.status} ${response.body.message ?? ""}`,
-  );
-}
-
 /**
  * Takes a pod that is going away out of the cluster as soon as nothing of it runs here any more. The kubelet itself says so
  * only ten seconds later and more, in which no other node may start a pod of the same name.
@@ -90,17 +52,5 @@ async function finish(ctx: Ctx, pod: KubeObject): Promise<void> {
   const running = containers.filter(
     (one) => one.running && one.labels["io.kubernetes.docker.type"] !== "podsandbox",
   );
-  if (running.length > 0) return;
-  await ctx.kube.request("DELETE", podPath(pod), {
-    body: {
-      apiVersion: "v1",
-      kind: "DeleteOptions",
-      gracePeriodSeconds: 0,
-      preconditions: { uid: pod.metadata.uid },
-    },
-  });
-}
-
-function podPath({ metadata }: KubeObject): string {
-  return `/api/v1/namespaces/${metadata.namespace ?? "default"}/pods/${metadata.name}`;
+  if (running.length === 0) await deletePod(ctx, pod);
 }

@@ -3,6 +3,7 @@ import type { ConfigFlag } from "../config/flags.ts";
 import { UsageError } from "../errors.ts";
 import { action, outputOption } from "./program-action.ts";
 import { addBundle } from "./program-bundle.ts";
+import { addCluster } from "./program-cluster.ts";
 import { addJoin } from "./program-join.ts";
 import { addPreflight } from "./program-preflight.ts";
 import { VERSION, versionText } from "./version.ts";
@@ -42,6 +43,7 @@ export function buildProgram(options: ProgramOptions): Command {
     addPhases,
     addStatus,
     addDaemon,
+    addCluster,
     addBundle,
     addCerts,
     addKubeconfig,

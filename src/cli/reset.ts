@@ -22,6 +22,7 @@ import {
   wakeEngine,
   withoutNeedlessImages,
 } from "./reset-engine.ts";
+import { leaveEtcd } from "./reset-etcd.ts";
 import { keepData, settleKeepDir } from "./reset-keep.ts";
 import { findTraces, type Traces } from "./reset-lost.ts";
 import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
@@ -149,11 +150,12 @@ async function undo(
   work: Work,
   dir: string | undefined,
 ): Promise<{ report: UndoReport; kept: string | undefined }> {
-  const { io, machine, journal, lost } = work;
+  const { io, machine, journal, lost, options } = work;
   const live = machine.root === "/";
   const unit = engineUnit(work.records);
   const records = withoutNeedlessImages(work.records, unit);
   await endDaemon(machine);
+  await leaveEtcd(io, { options, machine });
   const needsEngine = records.some(isInEngine);
   let dead = needsEngine ? await wakeEngine(machine, unit) : undefined;
   const postponed = dead !== undefined;

@@ -52,6 +52,8 @@ export interface EtcdClient {
   status(url: string): Promise<MemberStatus | undefined>;
   /** True when the member at a client URL can read with a majority behind it. */
   healthy(url: string): Promise<boolean>;
+  /** Which endpoint has a connection with a member now, or undefined when none has. */
+  connectedWith(id: string): Promise<string | undefined>;
   /** Seconds → the id of a lease. */
   grant(ttlSeconds: number): Promise<string>;
   /** Begins a lease's time anew. @returns false when it is over */
@@ -68,6 +70,11 @@ const WRITE_MS = 8_000;
 
 /** Key that nobody needs to have written: reading it proves that there is a majority. */
 const ANY_KEY = base64("nodelet/majority");
+
+/** An id as etcd itself writes it. */
+export function hexId(id: string): string {
+  return BigInt(id).toString(16);
+}
 
 /** URL at which members are reached by clients. */
 export function clientUrl(ip: string, { config }: Pick<Ctx, "config">): string {
@@ -133,6 +140,14 @@ export function etcdClient(
         () => true,
         () => false,
       ),
+    async connectedWith(id) {
+      const line = new RegExp(`^etcd_network_active_peers\\{.*Remote="${hexId(id)}"\\} [1-9]`, "m");
+      const found = endpoints.map(async (endpoint) => {
+        const text = await wire.text({ endpoint, path: "/metrics", timeoutMs: READ_MS }).catch(() => "");
+        return line.test(text) ? endpoint : undefined;
+      });
+      return (await Promise.all(found)).find((endpoint) => endpoint !== undefined);
+    },
     grant: async (ttl) => String((await write("/v3/lease/grant", { TTL: ttl }))["ID"]),
     async keepAlive(lease) {
       const answer = await write("/v3/lease/keepalive", { ID: lease });

@@ -65,6 +65,9 @@ export async function etcdFigures(
   };
 }
 
+/** What a member says that has no vote yet. */
+const LEARNER = "rpc not supported for learner";
+
 type Answer = { body: Record<string, unknown> } | { missing: string };
 
 async function connect(host: Host, options: { port: number; signal: AbortSignal }) {
@@ -84,7 +87,13 @@ async function connect(host: Host, options: { port: number; signal: AbortSignal 
         ...(method === "POST" && { body: "{}" }),
       });
       const body = (await response.json()) as Record<string, unknown>;
-      return response.ok ? { body } : { missing: `etcd answers ${response.status} on ${path}` };
+      if (response.ok) return { body };
+      const isLearner = String(body["message"]).includes(LEARNER);
+      return {
+        missing: isLearner
+          ? "etcd is a learner, without a vote"
+          : `etcd answers ${response.status} on ${path}`,
+      };
     } catch (error) {
       return {
         missing: `etcd does not answer on port ${options.port} (${codeOf(error) ?? (error as Error).name})`,

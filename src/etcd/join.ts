@@ -3,17 +3,19 @@ import { etcdContainer } from "../docker/etcd-container.ts";
 import { AppError } from "../errors.ts";
 import type { Say } from "../runner/phase.ts";
 import { type Poll, until } from "../runner/wait.ts";
-import { clientUrl, type EtcdClient, type Member } from "./client.ts";
+import { clientUrl, type EtcdClient, hexId, type Member } from "./client.ts";
 import { type MemberLock, takeMemberLock } from "./lock.ts";
 import { hasData, ownMember, ownPeerUrl, type Ways } from "./own.ts";
 import { signOfLife } from "./probe.ts";
 import { type MemberRecord, readRecord, writeRecord } from "./record.ts";
-import { EtcdError } from "./wire.ts";
+import { EtcdError, isPassing } from "./wire.ts";
 
 /** How long nothing may go forward, in milliseconds. */
 const STALL_MS = 120_000;
 /** How often a learner of somebody else is tried before it is given up: its data may be on the way. */
 const FOREIGN_TRIES = 100;
+/** How often a sign of life is looked at: connections of a host that lost its power just now are open for some seconds. */
+const LIFE_TRIES = 40;
 
 /** What one join works with, from its begin to its end. */
 interface Join {
@@ -25,6 +27,8 @@ interface Join {
   added: string | undefined;
   /** How often the abandoned learner of another node could not be promoted yet. */
   tries: number;
+  /** How often a member in this node's place showed a sign of life. */
+  lives: number;
 }
 
 /**
@@ -39,7 +43,7 @@ interface Join {
  */
 export async function joinMembers(ctx: Ctx, { etcd, accepts, say }: Ways & { say?: Say }): Promise<void> {
   const lock = await takeMemberLock(ctx, { etcd, what: "is joining", ...(say && { say }) });
-  const join: Join = { ctx, etcd, accepts, lock, added: undefined, tries: 0 };
+  const join: Join = { ctx, etcd, accepts, lock, added: undefined, tries: 0, lives: 0 };
   try {
     const members = await until(() => step(join), {
       action: "join etcd",
@@ -66,17 +70,9 @@ async function step(join: Join): Promise<Poll<Member[]>> {
     await join.lock.check();
     return await advance(join, members);
   } catch (error) {
-    if (error instanceof EtcdError && (error.reason === "unreachable" || isPassing(error)))
-      return { missing: error.message };
+    if (isPassing(error)) return { missing: error.message };
     throw error;
   }
-}
-
-/** After every change of the members and of the leader some seconds pass until etcd takes the next one. */
-function isPassing({ message }: EtcdError): boolean {
-  return /unhealthy cluster|not enough started members|too many learner|already exists|not found/.test(
-    message,
-  );
 }
 
 async function advance(join: Join, members: readonly Member[]): Promise<Poll<Member[]>> {
@@ -111,7 +107,8 @@ async function removeStale(join: Join, stale: Member): Promise<Poll<Member[]>> {
   // At this node's own address its own container may be what answers, with a member that is not in the list.
   if (isHere(stale, ctx)) await ctx.host.ensure({ kind: "container", name: "etcd" });
   const life = await signOfLife(stale, join);
-  const name = stale.name || `without a name, ${hex(stale.id)}`;
+  const name = stale.name || `without a name, ${hexId(stale.id)}`;
+  if (life && ++join.lives < LIFE_TRIES) return { missing: `the member "${name}" seems to live at ${life}` };
   if (life) {
     throw new AppError(
       `Cannot join etcd: a living member "${name}" has the ${stale.name === ctx.node.name ? "name" : "address"} of this node; it answers at ${life}`,
@@ -133,7 +130,7 @@ async function removeStale(join: Join, stale: Member): Promise<Poll<Member[]>> {
  */
 async function settleForeign(join: Join, foreign: Member): Promise<Poll<Member[]>> {
   const { ctx, etcd } = join;
-  const name = foreign.name || hex(foreign.id);
+  const name = foreign.name || hexId(foreign.id);
   const answers = foreign.clientUrls[0] !== undefined && (await etcd.status(foreign.clientUrls[0]));
   if (answers && (await promote(etcd, foreign))) {
     ctx.log.info(`promoted the etcd learner "${name}", whose join did not come to its end`);
@@ -181,7 +178,7 @@ async function add(join: Join, members: readonly Member[]): Promise<Poll<Member[
 function initialClusterOf(ctx: Ctx, members: readonly Member[]): string {
   const others = members.filter(({ peerUrls }) => !peerUrls.includes(ownPeerUrl(ctx)));
   return [
-    ...others.flatMap(({ id, name, peerUrls }) => peerUrls.map((url) => `${name || hex(id)}=${url}`)),
+    ...others.flatMap(({ id, name, peerUrls }) => peerUrls.map((url) => `${name || hexId(id)}=${url}`)),
     `${ctx.node.name}=${ownPeerUrl(ctx)}`,
   ].join(",");
 }
@@ -238,8 +235,4 @@ async function ended(ctx: Ctx, exitCode: number | undefined): Promise<AppError> 
         : "see docker logs etcd, and run the command again",
     },
   );
-}
-
-function hex(id: string): string {
-  return BigInt(id).toString(16);
 }

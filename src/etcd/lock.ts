@@ -9,7 +9,7 @@ export const LOCK_KEY = "nodelet/member-lock";
 
 /** A holder that was killed stands in the way for no longer than this. */
 const TTL_SECONDS = 15;
-/** How long others wait for one holder, in milliseconds. */
+/** How long others wait for one holder, unless they say how long, in milliseconds. */
 const WAIT_MS = 600_000;
 
 /** What the key holds. */
@@ -34,12 +34,12 @@ export interface MemberLock {
 /**
  * Waits until nobody else changes the list of members, and keeps others out from then on.
  *
- * @param options `what`: as the end of a sentence that begins with the node's name
- * @throws AppError when one holder does not come to an end within ten minutes
+ * @param options `what`: as the end of a sentence that begins with the node's name; `waitMs`: for each holder
+ * @throws AppError when one holder does not come to an end within ten minutes, or that time
  */
 export async function takeMemberLock(
   ctx: Pick<Ctx, "node" | "clock" | "signal" | "log">,
-  { etcd, what, say }: { etcd: EtcdClient; what: string; say?: Say },
+  { etcd, what, say, waitMs = WAIT_MS }: { etcd: EtcdClient; what: string; say?: Say; waitMs?: number },
 ): Promise<MemberLock> {
   const { node, clock, signal } = ctx;
   const me: Holder = { holder: node.name, ip: node.ip, what, since: clock.now() };
@@ -56,7 +56,7 @@ export async function takeMemberLock(
     },
     {
       action: "get the right to change etcd's members",
-      timeoutMs: WAIT_MS,
+      timeoutMs: waitMs,
       everyMs: 500,
       clock,
       signal,

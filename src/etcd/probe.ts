@@ -21,12 +21,13 @@ export const accepts: Accepts = ({ host, port }) =>
   });
 
 /**
- * Looks for any sign of life of a member: an answer at its client URLs, or an open port at its peer URLs.
+ * Looks for any sign of life of a member: an answer at its client URLs, an open port at its peer URLs, or a connection that
+ * another member has with it, for this node may be the one that is cut off.
  *
  * @returns the URL where there is one, or undefined for a member that is down
  */
 export async function signOfLife(
-  member: Pick<Member, "peerUrls" | "clientUrls">,
+  member: Pick<Member, "id" | "peerUrls" | "clientUrls">,
   { etcd, accepts: look }: { etcd: EtcdClient; accepts: Accepts },
 ): Promise<string | undefined> {
   const clients = member.clientUrls.map(async (url) => ((await etcd.status(url)) ? url : undefined));
@@ -34,5 +35,6 @@ export async function signOfLife(
     const { hostname: host, port } = new URL(url);
     return (await look({ host, port: Number(port) })) ? url : undefined;
   });
-  return (await Promise.all([...clients, ...peers])).find((url) => url !== undefined);
+  const others = etcd.connectedWith(member.id).then((by) => by && (member.peerUrls[0] ?? by));
+  return (await Promise.all([...clients, ...peers, others])).find((url) => url !== undefined);
 }

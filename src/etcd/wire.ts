@@ -31,11 +31,23 @@ export class EtcdError extends AppError {
 
 /** Codes of gRPC with which a member says that another one, or a later moment, may do better. */
 const TRANSIENT = new Set([4, 14]);
+const PASSING = /unhealthy cluster|not enough started members|too many learner|already exists|not found/;
 /** What a member says that has no vote yet. */
 const LEARNER = "rpc not supported for learner";
 
+/**
+ * True for what a later attempt may change: nobody answered, or etcd is not ready for the next change of its members, as it is
+ * for some seconds after the last one and after every new leader.
+ */
+export function isPassing(error: unknown): error is EtcdError {
+  if (!(error instanceof EtcdError)) return false;
+  return error.reason === "unreachable" || PASSING.test(error.message);
+}
+
 /** Sends requests to members on mutual TLS, as the health certificate of this node. */
 export interface Wire {
+  /** What is not JSON, as it is. @throws EtcdError for silence */
+  text(request: WireRequest): Promise<string>;
   /** @throws EtcdError for silence and for a refusal */
   ask(request: WireRequest): Promise<Answer>;
 }
@@ -45,14 +57,14 @@ export interface Wire {
  */
 export function etcdWire({ host, signal }: { host: Host; signal: AbortSignal }): Wire {
   let credentials: Promise<{ ca: string; cert: string; key: string }> | undefined;
-  return {
-    async ask({ endpoint, path, body, timeoutMs }) {
-      credentials ??= readCredentials(host).catch((error) => {
-        credentials = undefined;
-        throw error;
-      });
-      const tls = await credentials;
-      const { response, found } = await send(`${endpoint}${path}`, {
+  const send = async ({ endpoint, path, body, timeoutMs }: WireRequest) => {
+    credentials ??= readCredentials(host).catch((error) => {
+      credentials = undefined;
+      throw error;
+    });
+    const tls = await credentials;
+    try {
+      const response = await fetch(`${endpoint}${path}`, {
         method: body === undefined ? "GET" : "POST",
         tls,
         // A new connection each time: members come and go while we watch.
@@ -60,10 +72,29 @@ export function etcdWire({ host, signal }: { host: Host; signal: AbortSignal }):
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
-      if (response.ok) return found;
-      throw refusal(found, { endpoint, path, status: response.status });
+      return { ok: response.ok, status: response.status, text: await response.text() };
+    } catch (error) {
+      const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
+      throw new EtcdError(`etcd at "${new URL(endpoint).host}" does not answer: ${what}`, "unreachable");
+    }
+  };
+  return {
+    text: async (request) => (await send(request)).text,
+    async ask(request) {
+      const { ok, status, text } = await send(request);
+      const found = parse(text);
+      if (ok && found) return found;
+      throw refusal(found ?? {}, { ...request, status });
     },
   };
+}
+
+function parse(text: string): Answer | undefined {
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readCredentials(host: Host) {
@@ -73,16 +104,6 @@ async function readCredentials(host: Host) {
     ),
   );
   return { ca, cert, key };
-}
-
-async function send(url: string, init: RequestInit & { tls: object; keepalive: boolean }) {
-  try {
-    const response = await fetch(url, init);
-    return { response, found: (await response.json()) as Answer };
-  } catch (error) {
-    const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
-    throw new EtcdError(`etcd at "${new URL(url).host}" does not answer: ${what}`, "unreachable");
-  }
 }
 
 function refusal(found: Answer, details: { endpoint: string; path: string; status: number }): EtcdError {

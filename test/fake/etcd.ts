@@ -18,6 +18,8 @@ export interface FakeEtcd {
   readonly calls: string[];
   /** Called before a change; what it throws is what the caller gets. */
   before: ((call: string) => void) | undefined;
+  /** Ids of members that others have a connection with. */
+  readonly connected: Set<string>;
   /** Keys that are there. */
   readonly keys: Map<string, Claimed>;
   client(): EtcdClient;
@@ -38,6 +40,7 @@ export function fakeEtcd(): FakeEtcd {
     index: 100,
     calls: [],
     before: undefined,
+    connected: new Set(),
     keys: new Map(),
     voter(name, ip) {
       const member = {
@@ -85,6 +88,8 @@ export function fakeEtcd(): FakeEtcd {
       },
       status: async (url) => statusOf(etcd, url),
       healthy: async (url) => statusOf(etcd, url) !== undefined && hasMajority(),
+      connectedWith: async (id) =>
+        etcd.connected.has(id) ? etcd.members.find(({ up }) => up)?.clientUrls[0] : undefined,
       async grant() {
         majority();
         alive.add(String(++leases));

@@ -183,6 +183,29 @@ describe("a member of the same name or address", () => {
     expect(j.w.machine.docker.calls).toEqual([]);
   });
 
+  test("is left alone when only another master reaches it", async () => {
+    await using j = await joining(["m1", "m2"]);
+    const away = j.etcd.voter("n1", "10.0.0.77");
+    away.up = false;
+    j.etcd.connected.add(away.id);
+    await expect(j.settle()).rejects.toThrow("it answers at https://10.0.0.77:2380");
+    expect(j.etcd.calls).toEqual([]);
+  });
+
+  test("is removed when its last connection ends some seconds later", async () => {
+    await using j = await joining(["m1", "m2"]);
+    const away = j.etcd.voter("n1", "10.0.0.77");
+    away.up = false;
+    j.etcd.connected.add(away.id);
+    const { onSleep } = j.w.clock;
+    j.w.clock.onSleep = (count) => {
+      onSleep?.(count);
+      if (count === 10) j.etcd.connected.clear();
+    };
+    await j.settle();
+    expect(membersOf(j)).toEqual(["m1", "m2", "n1"]);
+  });
+
   test("is left alone when only its peer port is open", async () => {
     await using j = await joining(["m1", "m2"]);
     j.etcd.voter("n1", "10.0.0.77").clientUrls = [];

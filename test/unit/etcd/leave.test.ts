@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import { etcdRun } from "../../../phases/055-etcd-run.ts";
+import { expectQuorumWithout, removeMember } from "../../../src/etcd/leave.ts";
+import { LOCK_KEY } from "../../../src/etcd/lock.ts";
+import { overviewOf } from "../../../src/etcd/overview.ts";
+import { EtcdError } from "../../../src/etcd/wire.ts";
+import { paths } from "../../../src/paths.ts";
+import { joining } from "./help.ts";
+
+const three = () => joining(["m1", "m2", "m3"]);
+
+describe("removing a member", () => {
+  test("happens under the lock, and leaves the others", async () => {
+    await using j = await three();
+    let held: boolean | undefined;
+    j.etcd.before = () => {
+      held = j.etcd.keys.has(LOCK_KEY);
+    };
+    expect(await removeMember(j.ctx, { etcd: j.etcd.client(), node: "m2", what: "is leaving" })).toBe(true);
+    expect(held).toBe(true);
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "m3"]);
+    expect(j.etcd.keys.size).toBe(0);
+  });
+
+  test("again changes nothing", async () => {
+    await using j = await three();
+    expect(await removeMember(j.ctx, { etcd: j.etcd.client(), node: "m9", what: "is leaving" })).toBe(false);
+    expect(j.etcd.calls).toEqual([]);
+  });
+
+  test("is tried again while etcd is not ready for it", async () => {
+    await using j = await three();
+    let refusals = 3;
+    j.etcd.before = () => {
+      if (refusals-- > 0) throw new EtcdError('etcd at "m1" refused: unhealthy cluster', "refused");
+    };
+    expect(await removeMember(j.ctx, { etcd: j.etcd.client(), node: "m2", what: "is leaving" })).toBe(true);
+    expect(j.etcd.members.length).toBe(2);
+  });
+
+  test("is refused when the others would have no majority, and nothing is changed", async () => {
+    await using j = await three();
+    const [, , m3] = j.etcd.members;
+    if (m3) m3.up = false;
+    const error = await removeMember(j.ctx, { etcd: j.etcd.client(), node: "m2", what: "is leaving" }).catch(
+      (thrown) => thrown,
+    );
+    expect(error.message).toBe(
+      'Cannot remove the etcd member "m2": after it 2 voters, of which 1 is well: no quorum',
+    );
+    expect(error.hint).toBe("bring the other masters up first: nodelet etcd status shows them");
+    expect(j.etcd.calls).toEqual([]);
+    expect(j.etcd.keys.size).toBe(0);
+  });
+
+  test("of a learner needs no majority without it", async () => {
+    await using j = await joining(["m1", "m2"]);
+    const [, m2] = j.etcd.members;
+    if (m2) m2.learner = true;
+    await expectQuorumWithout(m2 as NonNullable<typeof m2>, {
+      etcd: j.etcd.client(),
+      members: await j.etcd.client().members(),
+    });
+  });
+});
+
+describe("the phase's stop", () => {
+  test("leaves the list of members alone", async () => {
+    await using j = await joining();
+    await j.settle();
+    expect(await etcdRun.stop(j.ctx, () => {})).toBe("changed");
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "n1"]);
+  });
+
+  test("of a node that was taken out tries to leave, and stops etcd though nobody answers", async () => {
+    await using j = await joining();
+    await j.settle();
+    await j.w.root.write(paths.removed, "{}", 0o600);
+    await etcdRun.stop(j.ctx, () => {});
+    expect(j.w.logged.at(-1)).toContain("etcd/ca.crt");
+    expect(j.w.machine.docker.containers.has("etcd")).toBe(false);
+  });
+});
+
+describe("the overview", () => {
+  test("tells each member's health, who leads, and who is behind", async () => {
+    await using j = await three();
+    const [m1, m2, m3] = j.etcd.members;
+    if (m2) m2.up = false;
+    if (m3) m3.index = 90;
+    const { members, quorum, warnings } = await overviewOf(j.etcd.client());
+    expect(members.map(({ name, health, leader, lag }) => ({ name, health, leader, lag }))).toEqual([
+      { name: "m1", health: "ok", leader: true, lag: 0 },
+      { name: "m2", health: "does not answer", leader: false, lag: undefined },
+      { name: "m3", health: "ok", leader: false, lag: 10 },
+    ]);
+    expect([quorum.text, m1?.name, warnings]).toEqual(["3 voters, 2 well; none may fail", "m1", []]);
+  });
+
+  test("of two voters warns, and without a majority tells from memory", async () => {
+    await using j = await joining(["m1", "m2"]);
+    expect((await overviewOf(j.etcd.client())).warnings).toEqual([
+      "two masters tolerate no failure: etcd stops when either is down; a third one makes it tolerate one failure",
+    ]);
+    const [, m2] = j.etcd.members;
+    if (m2) m2.up = false;
+    const { quorum, warnings } = await overviewOf(j.etcd.client());
+    expect(quorum.text).toBe("2 voters, 1 well; no majority: 2 are needed");
+    expect(warnings).toEqual([
+      "without a majority nothing can be changed in the cluster; bring the masters up that are down",
+    ]);
+  });
+});
