@@ -4,7 +4,7 @@ import type { Outcome } from "../src/host/host.ts";
 import { askMasters } from "../src/join/member.ts";
 import type { KubeObject } from "../src/kube/client.ts";
 import { kubeletConfigSource } from "../src/kube/kubelet-config.ts";
-import { type NodeTaint, nodePath, wantedLabels, wantedTaints } from "../src/kube/node.ts";
+import { nodePatch, nodePath, wantedLabels, wantedTaints } from "../src/kube/node.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
@@ -18,7 +18,7 @@ export const labelTaintNode: Phase = {
     if (ctx.config.role !== "master") return await askToRegister(ctx);
     const node = await registeredNode(ctx);
     checkPodCidr(node, ctx);
-    const patch = nodePatch(node, ctx);
+    const patch = nodePatch(node, wantedOf(ctx));
     if (!patch) return "unchanged";
     await ctx.kube.patch(nodePath(ctx), patch);
     return "changed";
@@ -27,7 +27,7 @@ export const labelTaintNode: Phase = {
   async status(ctx) {
     const node = await ctx.kube.get(nodePath(ctx));
     if (!node) return { state: "stopped", message: `there is no node "${ctx.node.name}" in the cluster` };
-    return nodePatch(node, ctx)
+    return nodePatch(node, wantedOf(ctx))
       ? { state: "failed", message: "labels, taints or the pod block are not as configured" }
       : { state: "running" };
   },
@@ -37,7 +37,7 @@ export const labelTaintNode: Phase = {
 async function askToRegister(ctx: Ctx): Promise<Outcome> {
   const node = await ctx.kube.get(nodePath(ctx));
   if (node) checkPodCidr(node, ctx);
-  if (node && !nodePatch(node, ctx) && takesClusterConfig(node, ctx)) return "unchanged";
+  if (node && !nodePatch(node, wantedOf(ctx)) && takesClusterConfig(node, ctx)) return "unchanged";
   const { ip } = ctx.node;
   const labels = { ...ctx.config.nodeLabels };
   const taints = ctx.config.nodeTaints.map(({ key, value, effect }) => ({
@@ -54,6 +54,8 @@ function takesClusterConfig({ spec }: KubeObject, { bundle }: Ctx): boolean {
   if (!kubeFacts(bundle.kubernetesVersion).dynamicKubeletConfig) return true;
   return spec?.configSource?.configMap?.name === kubeletConfigSource("worker").configMap.name;
 }
+
+const wantedOf = ({ config, bundle, node }: Ctx) => ({ config, bundle, podCidr: node.podCidr });
 
 /**
  * The node's object. Where the kubelet has not registered yet it is made here, and the kubelet takes it for its own: by
@@ -84,24 +86,3 @@ function checkPodCidr(node: KubeObject, ctx: Ctx): void {
     },
   );
 }
-
-/** The change that brings the node to what is wanted, or undefined when it is there. */
-function nodePatch(node: KubeObject, ctx: Ctx): object | undefined {
-  const labels = wantedLabels(ctx);
-  const taints = (node.spec?.taints ?? []) as NodeTaint[];
-  const nextTaints = wantedTaints(taints, ctx);
-  const labelsDiffer = Object.entries(labels).some(([name, value]) => node.metadata.labels?.[name] !== value);
-  const taintsDiffer = !Bun.deepEquals(taints.map(taintKey).sort(), nextTaints.map(taintKey).sort());
-  const cidrMissing = !node.spec?.podCIDR;
-  if (!labelsDiffer && !taintsDiffer && !cidrMissing) return undefined;
-  return {
-    metadata: { labels },
-    spec: {
-      ...(cidrMissing && { podCIDR: ctx.node.podCidr, podCIDRs: [ctx.node.podCidr] }),
-      // Replaced as a whole, and only if nobody changed it since.
-      ...(taintsDiffer && { taints: [...nextTaints, { $patch: "replace" }] }),
-    },
-  };
-}
-
-const taintKey = ({ key, value, effect }: NodeTaint) => `${key}=${value ?? ""}:${effect}`;

@@ -158,6 +158,22 @@ export async function inNetworkOf(name: string, argv: string[]): Promise<string>
   return (await run(["nsenter", "--target", stdout.trim(), "--net", ...argv])).stdout;
 }
 
+/**
+ * Runs a program of this machine on the network of a process inside of a lab host, for example that of a pod.
+ *
+ * @param inside The host, and the process by its number there.
+ * @returns What it wrote to standard output.
+ * @throws As `run` does.
+ */
+export async function inNetworkInside(
+  inside: { host: string; pid: number },
+  argv: string[],
+): Promise<string> {
+  const { stdout } = await docker(["inspect", "--format", "{{.State.Pid}}", inside.host]);
+  const net = `/proc/${stdout.trim()}/root/proc/${inside.pid}/ns/net`;
+  return (await run(["nsenter", `--net=${net}`, ...argv])).stdout;
+}
+
 /** systemd says itself when all its jobs are done; before its bus is up the question fails and is asked again. */
 async function waitReady(host: LabHost, network: string): Promise<void> {
   const bare = network === BARE_NETWORK.name;

@@ -71,6 +71,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
   using joining = new MasterJoin({
     version: VERSION,
     bundle: async (request, response) => void (await sendAnswer(response, await serveBundle(request))),
+    note: (words) => log.info(words),
     tell: (words) => report.event(words),
   });
   const work: DaemonParts["work"] = (task, { config, onLine, signal: end }) =>

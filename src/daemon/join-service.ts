@@ -9,6 +9,8 @@ import { joinSigner } from "./signer.ts";
 export interface JoinParts {
   version: string;
   bundle: BundleHandler;
+  /** Told of what was done and what went wrong, for the log. */
+  note: (words: string) => void;
   /** Told once of trouble, and when it is over. */
   tell: (words: string) => void;
 }
@@ -30,6 +32,7 @@ export class MasterJoin implements Disposable {
       ctx: () => this.#ctx,
       signer: joinSigner,
       version: parts.version,
+      note: parts.note,
       bundle: async () => (this.#ctx ? bundleDigest(this.#ctx.bundle) : ""),
     });
   }
@@ -63,7 +66,7 @@ export class MasterJoin implements Disposable {
       service: this.#service,
       bundle: this.#parts.bundle,
       now: () => ctx.clock.monotonic(),
-      tell: (words) => ctx.log.warn(words),
+      tell: this.#parts.note,
     });
     this.#made = made;
     this.#say("");

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { Ctx } from "../ctx.ts";
 import type { KubeObject } from "../kube/client.ts";
 import { kubeletConfigSource } from "../kube/kubelet-config.ts";
-import { type NodeTaint, wantedLabels, wantedTaints } from "../kube/node.ts";
+import { nodePatch, wantedLabels, wantedTaints } from "../kube/node.ts";
 import { kubeFacts } from "../kube/versions.ts";
 import type { NodeRequest } from "./protocol.ts";
 import { JoinRefusal } from "./refusal.ts";
@@ -59,13 +59,7 @@ export async function registerNode(
     await ctx.kube.create("/api/v1/nodes", node);
     return;
   }
-  const taints = wantedTaints((found.spec?.taints ?? []) as NodeTaint[], as);
-  await ctx.kube.patch(path, {
-    metadata: { labels: wantedLabels(as) },
-    spec: {
-      ...(found.spec?.podCIDR === undefined && { podCIDR: podCidr, podCIDRs: [podCidr] }),
-      ...source,
-      taints: [...taints, { $patch: "replace" }],
-    },
-  });
+  const patch = nodePatch(found, { ...as, podCidr });
+  const hasSource = Bun.deepEquals({ configSource: found.spec?.configSource }, source);
+  if (patch || !hasSource) await ctx.kube.patch(path, { ...patch, spec: { ...patch?.spec, ...source } });
 }

@@ -38,6 +38,8 @@ export interface ServiceParts {
   signer: Signer;
   /** The version of this program. */
   version: string;
+  /** Told of what was done, for the log. */
+  note: (words: string) => void;
   /** Digest of the index of the bundle that this master is made from. */
   bundle: () => Promise<string>;
 }
@@ -154,7 +156,7 @@ export class JoinService {
         return { state: admitted.state, result: admitted.node };
       },
     });
-    ctx.log.info(`join: ${role} "${name}" (${ip}) was admitted with the token ${presented.id}`);
+    this.#parts.note(`join: ${role} "${name}" (${ip}) was admitted with the token ${presented.id}`);
     return { certificates, podCidr: node.podCidr };
   }
 
@@ -174,7 +176,7 @@ export class JoinService {
     const texts = await Promise.all(
       SECRET_FILES.map(async (path) => [path, await readRequired(ctx.host, path)]),
     );
-    ctx.log.info(`join: master "${node.name}" was given the keys of the authorities`);
+    this.#parts.note(`join: master "${node.name}" was given the keys of the authorities`);
     return seal(JSON.stringify(Object.fromEntries(texts)), { secret: presented.secret, about: node.name });
   }
 
@@ -203,7 +205,7 @@ export class JoinService {
         },
       );
     }
-    ctx.log.info(`join: certificates of "${name}" were renewed`);
+    this.#parts.note(`join: certificates of "${name}" were renewed`);
     return { certificates };
   }
 

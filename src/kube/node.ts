@@ -55,3 +55,28 @@ export function whyNotReady(node: KubeObject): string {
     conditions.find((condition) => condition.type === "Ready")?.message ?? "the kubelet has not reported yet"
   );
 }
+
+/** The change that brings a Node to what is wanted of its labels, taints and block of pods; undefined when it is there. */
+export function nodePatch(
+  node: KubeObject,
+  wanted: Pick<Ctx, "config" | "bundle"> & { podCidr: string },
+): { metadata: object; spec: object } | undefined {
+  const labels = wantedLabels(wanted);
+  const taints = (node.spec?.taints ?? []) as NodeTaint[];
+  const nextTaints = wantedTaints(taints, wanted);
+  const labelsDiffer = Object.entries(labels).some(([name, value]) => node.metadata.labels?.[name] !== value);
+  const taintsDiffer = !Bun.deepEquals(taints.map(taintKey).sort(), nextTaints.map(taintKey).sort());
+  const cidrMissing = !node.spec?.podCIDR;
+  if (!labelsDiffer && !taintsDiffer && !cidrMissing) return undefined;
+  const { podCidr } = wanted;
+  return {
+    metadata: { labels },
+    spec: {
+      ...(cidrMissing && { podCIDR: podCidr, podCIDRs: [podCidr] }),
+      // Replaced as a whole, and only if nobody changed it since.
+      ...(taintsDiffer && { taints: [...nextTaints, { $patch: "replace" }] }),
+    },
+  };
+}
+
+const taintKey = ({ key, value, effect }: NodeTaint) => `${key}=${value ?? ""}:${effect}`;

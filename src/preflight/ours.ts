@@ -2,11 +2,11 @@ import { SPEC_LABEL } from "../host/kinds/container.ts";
 import type { CheckInput } from "./check.ts";
 import type { Listener, ProbedContainer } from "./probe.ts";
 
-/** Our unit as it stands in the cgroups of its processes. */
-const KUBELET_UNIT = "/pf9-kubelet.service";
+/** Our units as they stand in the cgroups of their processes: the kubelet, and the daemon, which lets nodes join. */
+const UNITS = ["/pf9-kubelet.service", "/pf9-nodeletd.service"];
 
 /** Names of our processes as the kernel cuts them, at 15 characters. */
-const PROCESSES = ["etcd", "kube-proxy", "kube-apiserver", "kube-controller", "kube-scheduler"];
+const PROCESSES = ["etcd", "kube-proxy", "kube-apiserver", "kube-controller", "kube-scheduler", "haproxy"];
 
 /** True for a container that nodelet made. */
 export function isOwnContainer({ labels }: ProbedContainer): boolean {
@@ -27,7 +27,7 @@ export function foreignRunning({ facts, installed }: CheckInput): ProbedContaine
 /** True when the process that listens is one that an earlier init started. */
 export function isOwnListener(listener: Listener, { facts, installed }: CheckInput): boolean {
   if (!installed) return false;
-  if (listener.cgroup.includes(KUBELET_UNIT)) return true;
+  if (UNITS.some((unit) => listener.cgroup.includes(unit))) return true;
   if (!PROCESSES.includes(listener.process)) return false;
   // Containers outlive an engine that is down; then there is nobody to ask whose they are.
   if (!facts.engine) return true;

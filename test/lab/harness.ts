@@ -30,6 +30,8 @@ export interface NodeOptions {
   stack?: string;
   /** No Docker, no default route, no name server; the program is the appliance. In 10.89.0.0/24. */
   bare?: boolean;
+  /** Only the program, without a bundle behind it: what it lacks comes from the masters. */
+  joiner?: boolean;
 }
 
 /** A lab host with the program and the stack on it; not yet a node of anything. */
@@ -67,7 +69,7 @@ export async function startNode(options: NodeOptions): Promise<TestNode> {
           { source: dirname(APPLIANCE), target: dirname(BUNDLE) },
         ],
   });
-  const program = options.bare ? APPLIANCE : join(top, "dist/nodelet");
+  const program = options.bare && !options.joiner ? APPLIANCE : join(top, "dist/nodelet");
   await host.copyIn(program, "/usr/local/bin/nodelet").catch(async (error: unknown) => {
     await host.remove();
     throw error;

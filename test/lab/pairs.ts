@@ -1,0 +1,129 @@
+import { inNetworkInside } from "../../scripts/lab/host.ts";
+import { ensurePackages } from "../../scripts/lib/apt.ts";
+import { type TestNode, waitUntil } from "./harness.ts";
+
+const NAME = "pairs";
+
+/** Bytes after the headers of IP and ICMP: a packet of 1400 bytes, and one that no link takes as a whole. */
+const WHOLE = 1372;
+const CUT = 4000;
+const NAMESPACE = "default";
+
+/** A pod of the set, on its node. */
+interface PairPod {
+  name: string;
+  ip: string;
+  node: string;
+}
+
+/** A server on every node, with a service in front; what it runs is on every node by its image. @param master where kubectl works */
+export async function podOnEveryNode(master: TestNode): Promise<void> {
+  await ensurePackages(["iputils-ping"]);
+  const image = await master.sh("docker images --format '{{.Repository}}:{{.Tag}}' | grep /coredns:");
+  const labels = { app: NAME };
+  await master.apply(
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: NAME, namespace: NAMESPACE },
+      // Answers over HTTP on port 8080 that it is well.
+      data: { Corefile: ".:5353 {\n  whoami\n  health :8080\n}\n" },
+    },
+    {
+      apiVersion: "apps/v1",
+      kind: "DaemonSet",
+      metadata: { name: NAME, namespace: NAMESPACE },
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: podSpec(image) },
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: NAME, namespace: NAMESPACE },
+      spec: { selector: labels, ports: [{ port: 8080 }] },
+    },
+  );
+}
+
+const podSpec = (image: string) => ({
+  terminationGracePeriodSeconds: 1,
+  tolerations: [{ operator: "Exists" }],
+  containers: [
+    {
+      name: NAME,
+      image,
+      imagePullPolicy: "Never",
+      args: ["-conf", "/etc/pairs/Corefile"],
+      readinessProbe: { httpGet: { path: "/health", port: 8080 }, periodSeconds: 1 },
+      volumeMounts: [{ name: "config", mountPath: "/etc/pairs" }],
+    },
+  ],
+  volumes: [{ name: "config", configMap: { name: NAME } }],
+});
+
+/** Waits until there is a ready pod on each of the nodes. */
+async function readyPods(master: TestNode, nodes: readonly TestNode[]): Promise<PairPod[]> {
+  return await waitUntil(
+    async () => {
+      const { items } = await master.get(`pods -n ${NAMESPACE} -l app=${NAME}`);
+      const ready = items.filter((one: any) =>
+        one.status.containerStatuses?.every((each: any) => each.ready),
+      );
+      const pods: PairPod[] = ready.map((one: any) => ({
+        name: one.metadata.name,
+        ip: one.status.podIP,
+        node: one.spec.nodeName,
+      }));
+      const missing = nodes
+        .filter(({ name }) => !pods.some(({ node }) => node === name))
+        .map(({ name }) => name);
+      if (missing.length > 0) throw new Error(`no ready pod on ${missing.join(", ")}`);
+      return pods;
+    },
+    { what: "a ready pod on every node", deadlineMs: 240_000 },
+  );
+}
+
+/**
+ * From the pod of each node to the pod of each other: packets of 1400 bytes, such that must be cut, and a request by address; and from each
+ * a request through the service.
+ *
+ * @param options `nodes`: those that have a pod
+ */
+export async function everyPairReaches(
+  master: TestNode,
+  { nodes }: { nodes: readonly TestNode[] },
+): Promise<void> {
+  const pods = await readyPods(master, nodes);
+  const service = (await master.get(`service -n ${NAMESPACE} ${NAME}`)).spec.clusterIP as string;
+  for (const node of nodes) {
+    const others = pods.filter((pod) => pod.node !== node.name).map(({ ip }) => ip);
+    await waitUntil(async () => (await reach(node, { others, service }), true), {
+      what: `the pod on ${node.name} to reach ${others.join(", ")} and the service ${service}`,
+      deadlineMs: 60_000,
+    });
+  }
+}
+
+/** From one pod to all others. @throws naming what was not reached */
+async function reach(
+  node: TestNode,
+  { others, service }: { others: string[]; service: string },
+): Promise<void> {
+  const pid = Number(
+    await node.sh(`docker inspect -f '{{.State.Pid}}' $(docker ps -q --filter name=k8s_POD_${NAME}-)`),
+  );
+  const inPod = (argv: string[]) => inNetworkInside({ host: node.name, pid }, argv);
+  const ping = (ip: string, bytes: number) =>
+    inPod(["ping", "-q", "-c", "1", "-W", "2", "-s", String(bytes), ip]);
+  const get = (ip: string) =>
+    inPod(["curl", "--fail", "--silent", "--max-time", "3", `http://${ip}:8080/health`]);
+  for (const ip of others) {
+    await ping(ip, WHOLE);
+    await ping(ip, CUT);
+    await get(ip);
+  }
+  for (let turn = 0; turn < 5; turn++) await get(service);
+}
