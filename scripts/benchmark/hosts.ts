@@ -11,8 +11,18 @@ export const STACK = "/srv/stack";
 export const SIGNED = "/srv/appliance/nodelet.bundle";
 
 /** The same after a power cut. */
-const ADDRESSES = { "bench-kubeadm": "10.88.0.171", "bench-nodelet": "10.88.0.172" } as const;
-const BARE_ADDRESSES = { "bench-bare": "10.89.0.71", "bench-raw": "10.89.0.72" } as const;
+const ADDRESSES = {
+  "bench-kubeadm": "10.88.0.171",
+  "bench-nodelet": "10.88.0.172",
+  "bench-kubeadm-worker": "10.88.0.173",
+  "bench-worker": "10.88.0.174",
+  "bench-master": "10.88.0.175",
+} as const;
+const BARE_ADDRESSES = {
+  "bench-bare": "10.89.0.171",
+  "bench-raw": "10.89.0.172",
+  "bench-joiner": "10.89.0.173",
+} as const;
 
 /** A fresh lab host with Docker, stack and bundle at hand and the program installed. The caller removes it. */
 export async function dockerHost(name: keyof typeof ADDRESSES): Promise<LabHost> {
@@ -31,6 +41,11 @@ export async function dockerHost(name: keyof typeof ADDRESSES): Promise<LabHost>
 /** A fresh bare lab host with nothing on it. The caller removes it. */
 export async function bareHost(name: keyof typeof BARE_ADDRESSES): Promise<LabHost> {
   return await startHost({ name, ip: BARE_ADDRESSES[name], bare: true });
+}
+
+/** Copies the program without anything behind it to where every command of the host finds it. */
+export async function copyProgram(host: LabHost): Promise<void> {
+  await host.copyIn(join(top, "dist/nodelet"), "/usr/local/bin/nodelet");
 }
 
 /** Copies the one file to where every command of the host finds it. */

@@ -96,14 +96,22 @@ export function contentOf({ ctx }: Pick<Session, "ctx">): NodeContent {
   return { role: config.role, runtime: node.runtime, networkPlugin: config.networkPlugin };
 }
 
+/** How much of a bundle came from masters, and in how long. */
+export interface Streamed {
+  bytes: number;
+  ms: number;
+}
+
 /** Takes what this node needs of the masters' bundle; what an interrupted run has got is not taken again. */
 export async function takeBundle(
   io: Io,
   { session, remote }: { session: Session; remote: RemoteBundle },
-): Promise<void> {
+): Promise<Streamed> {
+  const begun = performance.now();
   const node = contentOf(session);
   const { host, signal } = session.ctx;
-  const shown = meter(io, { what: "take the bundle from the masters", total: bytesToStream(remote, node) });
+  const bytes = bytesToStream(remote, node);
+  const shown = meter(io, { what: "take the bundle from the masters", total: bytes });
   try {
     await streamBundle(remote, {
       host,
@@ -115,4 +123,5 @@ export async function takeBundle(
   } finally {
     shown.end();
   }
+  return { bytes, ms: Math.round(performance.now() - begun) };
 }

@@ -8,6 +8,8 @@ import { readRemoval, removalWords } from "../daemon/removed.ts";
 import { JoinRefusal } from "../join/refusal.ts";
 import { paths } from "../paths.ts";
 import { peersText } from "../peers.ts";
+import { isReady, nodePath, whyNotReady } from "../kube/node.ts";
+import { until } from "../runner/wait.ts";
 import { changeHeld } from "../runner/held.ts";
 import {
   type BringUpOptions,
@@ -23,7 +25,7 @@ import {
 import type { Io } from "./io.ts";
 import { showResult } from "./io.ts";
 import { beAdmitted, isAdmitted } from "./join-admit.ts";
-import { contentOf, findRemote, findRemoteAgain, takeBundle } from "./join-bundle.ts";
+import { contentOf, findRemote, findRemoteAgain, type Streamed, takeBundle } from "./join-bundle.ts";
 import { type Met, meet, parseJoinAddress } from "./join-meet.ts";
 import { readToken, type TokenOptions } from "./join-token.ts";
 import { withKeyFile } from "./key-file.ts";
@@ -57,10 +59,10 @@ export async function join(io: Io, call: JoinCommand): Promise<number> {
   if (options.root !== "/") {
     throw new UsageError(`Cannot join below "${options.root}"; expected --root / or none`);
   }
-  const { first, session } = await joinLocked(io, { ...call, options });
+  const { more, session } = await joinLocked(io, { ...call, options });
   const ms = Math.round(performance.now() - begun);
   const { node, config } = session.ctx;
-  const result = { node: node.name, ip: node.ip, role: config.role, clusterId: node.clusterId, ms, ...first };
+  const result = { node: node.name, ip: node.ip, role: config.role, clusterId: node.clusterId, ms, ...more };
   showResult(io, { format: options.output, result, table: doneText(session, ms) });
   return ExitCode.ok;
 }
@@ -83,20 +85,40 @@ async function joinLocked(io: Io, call: JoinCommand) {
   refuseOther(here);
   const isHere = here.recorded && (await isAdmitted(here));
   const remote = isHere ? undefined : await admitHost(io, { ...call, here, open });
-  await haveBundle(io, { session: await open(), remote });
+  const streamed = await haveBundle(io, { session: await open(), remote });
   const session = await open({ bundleLater: false, withoutBundle: false });
   await changeHeld(placeOf(session.machine, paths.held), { remove: session.phases });
-  const first = await startAll(io, session);
-  return { session, first };
+  const started = await startAll(io, session);
+  await untilReady(session.ctx);
+  return { session, more: { ...started, ...(streamed && { streamed }) } };
 }
 
 /** A host without a bundle takes what it needs from the masters. */
 async function haveBundle(
   io: Io,
   { session, remote }: { session: Session; remote: RemoteBundle | undefined },
-): Promise<void> {
-  if (!session.bundleProblem) return;
-  await takeBundle(io, { session, remote: remote ?? (await findRemoteAgain(io, session)) });
+): Promise<Streamed | undefined> {
+  if (!session.bundleProblem) return undefined;
+  return await takeBundle(io, { session, remote: remote ?? (await findRemoteAgain(io, session)) });
+}
+
+/** The cluster may give pods to the node. With a network plugin that is somebody else's to install, it never may before that. */
+async function untilReady(ctx: Session["ctx"]): Promise<void> {
+  if (ctx.config.networkPlugin === "noop") return;
+  await until(
+    async () => {
+      const node = await ctx.kube.get(nodePath(ctx)).catch(() => undefined);
+      if (node && isReady(node)) return { value: true };
+      return { missing: node ? whyNotReady(node) : `there is no node "${ctx.node.name}" yet` };
+    },
+    {
+      action: `see the node "${ctx.node.name}" Ready`,
+      timeoutMs: 120_000,
+      clock: ctx.clock,
+      signal: ctx.signal,
+      hint: 'see nodelet status, and "journalctl -u pf9-kubelet"',
+    },
+  );
 }
 
 /** A node of its own cluster cannot become one of another by accident. */
