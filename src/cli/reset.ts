@@ -22,8 +22,8 @@ import {
   wakeEngine,
   withoutNeedlessImages,
 } from "./reset-engine.ts";
-import { leaveEtcd } from "./reset-etcd.ts";
 import { keepData, settleKeepDir } from "./reset-keep.ts";
+import { leaveCluster } from "./reset-leave.ts";
 import { findTraces, type Traces } from "./reset-lost.ts";
 import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
 
@@ -155,7 +155,7 @@ async function undo(
   const unit = engineUnit(work.records);
   const records = withoutNeedlessImages(work.records, unit);
   await endDaemon(machine);
-  await leaveEtcd(io, { options, machine });
+  await leaveCluster(io, { options, machine });
   const needsEngine = records.some(isInEngine);
   let dead = needsEngine ? await wakeEngine(machine, unit) : undefined;
   const postponed = dead !== undefined;

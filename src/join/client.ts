@@ -91,6 +91,11 @@ export class JoinClient {
     await this.#post(routes.node, { body, answer: protocol.nothing, as: "node" });
   }
 
+  /** Has this node forgotten. @throws as {@linkcode hello} does */
+  async leave(): Promise<void> {
+    await this.#post(routes.leave, { body: {}, answer: protocol.nothing, as: "node" });
+  }
+
   /** Certificates anew. @throws as {@linkcode hello} does */
   async renew(body: { ip: string; csrs: Record<string, string> }): Promise<Record<string, string>> {
     return (await this.#post(routes.renew, { body, answer: protocol.renewAnswer, as: "node" })).certificates;

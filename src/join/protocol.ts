@@ -19,6 +19,8 @@ export const routes = {
   bundle: `${V}/bundle`,
   /** A node registers, or has its labels and taints changed. */
   node: `${V}/node`,
+  /** A node goes, and is forgotten. */
+  leave: `${V}/leave`,
   /** A node's certificates, anew. */
   renew: `${V}/renew`,
 } as const;

@@ -3,6 +3,7 @@ import { sharedConfig } from "../config/shared.ts";
 import type { Ctx } from "../ctx.ts";
 import { messageOf } from "../errors.ts";
 import { readRequired } from "../host/host.ts";
+import { nodePath } from "../kube/node.ts";
 import { admit, judgeToken, type Presented } from "./admit.ts";
 import { clusterNodes, knownNodes, peersOf } from "./cluster-nodes.ts";
 import { IDENTITY_HEADER, provenNode } from "./identity.ts";
@@ -14,7 +15,7 @@ import { registerNode } from "./register.ts";
 import { seal } from "./seal.ts";
 import { SECRET_FILES } from "./secret-files.ts";
 import type { NodeRecord, TokenRecord } from "./state.ts";
-import { changeJoinState, readJoinState } from "./store.ts";
+import { changeJoinState, forgetNode, readJoinState } from "./store.ts";
 
 /** Certificate requests of a node, and what they are signed as. */
 export interface SigningCall {
@@ -81,6 +82,8 @@ export class JoinService {
         return await this.#secrets(ctx, call);
       case `POST ${routes.node}`:
         return await this.#node(ctx, call);
+      case `POST ${routes.leave}`:
+        return await this.#leave(ctx, call);
       case `POST ${routes.renew}`:
         return await this.#renew(ctx, call);
       default:
@@ -184,6 +187,15 @@ export class JoinService {
     const record = await this.#member(ctx, call);
     const wanted = parse(protocol.nodeRequest, call.body);
     await registerNode(ctx, { record, wanted });
+    return {};
+  }
+
+  /** A worker goes. A master does that for itself: it has more to take along. */
+  async #leave(ctx: Ctx, call: JoinCall): Promise<object> {
+    const { name } = await this.#member(ctx, call);
+    await ctx.kube.request("DELETE", nodePath({ node: { name } }));
+    await forgetNode(ctx.kube, { name, now: ctx.clock.now() });
+    this.#parts.note(`join: "${name}" has left the cluster`);
     return {};
   }
 

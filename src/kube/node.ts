@@ -9,8 +9,8 @@ export interface NodeTaint {
   effect: string;
 }
 
-/** The path of this node's object. */
-export function nodePath(ctx: Pick<Ctx, "node">): string {
+/** The path of a node's object, for example of this node's. */
+export function nodePath(ctx: { node: { name: string } }): string {
   return `/api/v1/nodes/${ctx.node.name}`;
 }
 
