@@ -2,6 +2,7 @@ import { Resolver } from "node:dns/promises";
 import type { Ctx } from "../src/ctx.ts";
 import { sha256 } from "../src/host/hash.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
+import { readPeers } from "../src/peers.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 import { COREDNS_DEPLOYMENT, corednsObjects } from "../static-pods/coredns.ts";
@@ -20,12 +21,14 @@ export const validateDns: Phase = {
   id: "140-validate-dns",
   title: "Validate k8s DNS",
   roles: ["master"],
+  followsPeers: true,
   async start(ctx) {
     if (ctx.host.detached) return "unchanged";
     const objects = corednsObjects({
       image: ctx.bundle.image("coredns").reference,
       dnsIp: ctx.node.dnsIp,
       clusterDomain: ctx.config.clusterDomain,
+      nodes: (await readPeers(ctx)).length,
       masterTaint: kubeFacts(ctx.bundle.kubernetesVersion).masterTaint,
     });
     const digest = sha256(JSON.stringify(objects)).slice(0, 32);

@@ -8,6 +8,8 @@ export interface DnsOptions {
   clusterDomain: string;
   /** Key of the taint that DNS must tolerate to run on a lone master. */
   masterTaint: string;
+  /** Nodes of the cluster. */
+  nodes: number;
 }
 
 const NAME = "coredns";
@@ -109,13 +111,14 @@ function service({ dnsIp }: DnsOptions): KubeObject {
   };
 }
 
-function deployment({ image, masterTaint }: DnsOptions): KubeObject {
+function deployment({ image, masterTaint, nodes }: DnsOptions): KubeObject {
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
     metadata: { ...metadata, labels: LABELS },
     spec: {
-      replicas: 1,
+      // As soon as there is a second node, the loss of one leaves names.
+      replicas: nodes > 1 ? 2 : 1,
       selector: { matchLabels: LABELS },
       strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1 } },
       template: {
@@ -131,7 +134,26 @@ function deployment({ image, masterTaint }: DnsOptions): KubeObject {
             { key: masterTaint, effect: "NoSchedule" },
             // A node that is just coming up. Refused once, the pod would be tried again only seconds later.
             { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" },
+            // Not the five minutes that others wait for a node that is lost: it is somebody's name server.
+            ...["not-ready", "unreachable"].map((what) => ({
+              key: `node.kubernetes.io/${what}`,
+              effect: "NoExecute",
+              tolerationSeconds: 15,
+            })),
           ],
+          affinity: {
+            podAntiAffinity: {
+              preferredDuringSchedulingIgnoredDuringExecution: [
+                {
+                  weight: 100,
+                  podAffinityTerm: {
+                    labelSelector: { matchLabels: LABELS },
+                    topologyKey: "kubernetes.io/hostname",
+                  },
+                },
+              ],
+            },
+          },
           containers: [container(image)],
           volumes: [
             { name: "config", configMap: { name: NAME, items: [{ key: "Corefile", path: "Corefile" }] } },
