@@ -7,6 +7,7 @@ import { clientUrl, type EtcdClient, hexId, type Member } from "./client.ts";
 import { type MemberLock, takeMemberLock } from "./lock.ts";
 import { hasData, ownMember, ownPeerUrl, type Ways } from "./own.ts";
 import { signOfLife } from "./probe.ts";
+import { lookAt } from "./quorum.ts";
 import { type MemberRecord, readRecord, writeRecord } from "./record.ts";
 import { EtcdError, isPassing } from "./wire.ts";
 
@@ -70,9 +71,17 @@ async function step(join: Join): Promise<Poll<Member[]>> {
     await join.lock.check();
     return await advance(join, members);
   } catch (error) {
-    if (isPassing(error)) return { missing: error.message };
-    throw error;
+    if (!isPassing(error)) throw error;
+    return { missing: error.message.includes("unhealthy cluster") ? await whyNotNow(join) : error.message };
   }
+}
+
+/** etcd changes its members only while the voters are connected, and have been for five seconds. */
+async function whyNotNow({ etcd }: Join): Promise<string> {
+  const voters = (await lookAt(await etcd.members(), { etcd })).filter(({ learner }) => !learner);
+  const down = voters.filter(({ well }) => !well).map(({ name, id }) => `"${name || hexId(id)}"`);
+  if (down.length === 0) return "etcd lets the next one in some seconds after the last one";
+  return `etcd lets nobody in while ${down.join(", ")} ${down.length === 1 ? "does" : "do"} not answer`;
 }
 
 async function advance(join: Join, members: readonly Member[]): Promise<Poll<Member[]>> {
@@ -215,7 +224,7 @@ async function catchUp(
     ].map((url) => etcd.status(url)),
   );
   if (!own) return { missing: "the learner does not answer yet", progress: `started ${mine.id}` };
-  const end = Math.max(0, ...others.map((one) => one?.raftIndex ?? 0));
+  const end = Math.max(own.appliedIndex, ...others.map((one) => one?.raftIndex ?? 0));
   return {
     missing: `learner is catching up: index ${own.appliedIndex} of ${end}`,
     progress: String(own.appliedIndex),

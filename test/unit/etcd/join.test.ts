@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { EtcdError } from "../../../src/etcd/wire.ts";
 import { LOCK_KEY } from "../../../src/etcd/lock.ts";
 import { paths } from "../../../src/paths.ts";
 import { container } from "../../fake/docker.ts";
@@ -144,6 +145,20 @@ describe("a master that joins", () => {
       "promote 3",
     ]);
     expect(membersOf(j)).toEqual(["m1", "n1"]);
+  });
+
+  test.each([
+    ["none is down", undefined, "etcd lets the next one in some seconds after the last one"],
+    ["one is down", "m2", 'etcd lets nobody in while "m2" does not answer'],
+  ])("says why etcd lets nobody in now: %s", async (_, down, words) => {
+    await using j = await joining(["m1", "m2", "m3"]);
+    for (const member of j.etcd.members) member.up = member.name !== down;
+    let refusals = 3;
+    j.etcd.before = () => {
+      if (refusals-- > 0) throw new EtcdError('etcd at "m1" refused: unhealthy cluster', "refused");
+    };
+    await j.settle();
+    expect(j.said[0]).toBe(words);
   });
 
   test("gives up when nothing goes forward for two minutes, and says what stands still", async () => {
