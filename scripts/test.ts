@@ -23,7 +23,7 @@ const STORIES_AT_ONCE = 3;
 const LONGEST = ["fault-kill", "fault-signals", "bare-cycles", "phases", "bare-init", "reset"];
 
 /** Stories that take much longer than all others together: they run with `--all`, or by name. */
-const LONG = ["daemon-power", "daemon-kill", "daemon-cycles"];
+const LONG = ["daemon-power", "daemon-kill", "daemon-cycles", "etcd-join"];
 
 const LAYERS = ["check", "fmt", "rules", "unit", "contract", "e2e"] as const;
 type Layer = (typeof LAYERS)[number];

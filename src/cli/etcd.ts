@@ -1,3 +1,4 @@
+import type { Ctx } from "../ctx.ts";
 import { etcdClient } from "../etcd/client.ts";
 import { allEndpoints } from "../etcd/member.ts";
 import { type EtcdOverview, type MemberView, overviewOf } from "../etcd/overview.ts";
@@ -68,6 +69,13 @@ async function look(io: Io, { options, signal }: EtcdCall): Promise<EtcdOverview
   });
   expectMaster(recorded?.role);
   return await overviewOf(etcdClient(ctx, await allEndpoints(ctx)));
+}
+
+/** What the operator of a master that has just come or gone should know of etcd; nothing where nobody answers. */
+export async function etcdWarnings(ctx: Ctx): Promise<string[]> {
+  if (ctx.config.role !== "master") return [];
+  const found = await overviewOf(etcdClient(ctx, await allEndpoints(ctx))).catch(() => undefined);
+  return found?.warnings ?? [];
 }
 
 /** @throws AppError on a host that is no master */

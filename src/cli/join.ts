@@ -22,6 +22,7 @@ import {
   rememberHost,
   startAll,
 } from "./bring-up.ts";
+import { etcdWarnings } from "./etcd.ts";
 import type { Io } from "./io.ts";
 import { showResult } from "./io.ts";
 import { beAdmitted, isAdmitted } from "./join-admit.ts";
@@ -64,6 +65,7 @@ export async function join(io: Io, call: JoinCommand): Promise<number> {
   const { node, config } = session.ctx;
   const result = { node: node.name, ip: node.ip, role: config.role, clusterId: node.clusterId, ms, ...more };
   showResult(io, { format: options.output, result, table: doneText(session, ms) });
+  for (const warning of await etcdWarnings(session.ctx)) io.err(`warning: ${warning}\n`);
   return ExitCode.ok;
 }
 

@@ -2,9 +2,8 @@ import { isDnsName } from "../config/grammar.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { etcdClient } from "../etcd/client.ts";
 import { allEndpoints } from "../etcd/member.ts";
-import { overviewOf } from "../etcd/overview.ts";
 import { accepts } from "../etcd/probe.ts";
-import { expectMaster } from "./etcd.ts";
+import { etcdWarnings, expectMaster } from "./etcd.ts";
 import { type Io, type OutputFormat, showResult } from "./io.ts";
 import { type Departure, lookAtDeparture, removeNode } from "./node-remove-steps.ts";
 import { duration } from "./progress.ts";
@@ -44,7 +43,6 @@ export async function nodeRemove(io: Io, { options, name, signal }: NodeRemoveCa
   confirm(io, { options, name, alive: found.alive });
   const done = await removeNode(departure, found);
   if (io.terminal) io.err("\r\x1b[K");
-  const { warnings } = await overviewOf(etcd);
   const ms = Math.round(performance.now() - begun);
   const was = done.member ? "master" : "node";
   showResult(io, {
@@ -52,7 +50,7 @@ export async function nodeRemove(io: Io, { options, name, signal }: NodeRemoveCa
     result: { name, ...done, ms },
     table: `Removed the ${was} "${name}" after ${duration(ms)}.\nFree its host, where it still is:  nodelet reset\n`,
   });
-  for (const warning of warnings) io.err(`warning: ${warning}\n`);
+  for (const warning of await etcdWarnings(ctx)) io.err(`warning: ${warning}\n`);
   return ExitCode.ok;
 }
 

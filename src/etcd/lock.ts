@@ -1,14 +1,17 @@
 import type { Ctx } from "../ctx.ts";
 import { AppError, messageOf } from "../errors.ts";
 import type { Say } from "../runner/phase.ts";
-import { until } from "../runner/wait.ts";
+import { type Poll, until } from "../runner/wait.ts";
 import type { Claimed, EtcdClient } from "./client.ts";
+import { isPassing } from "./wire.ts";
 
 /** Who changes the list of members holds this key. */
 export const LOCK_KEY = "nodelet/member-lock";
 
 /** A holder that was killed stands in the way for no longer than this. */
 const TTL_SECONDS = 15;
+/** How long it may take until a majority answers at all, in milliseconds: an election, or a reboot of all. */
+const SILENCE_MS = 60_000;
 /** How long others wait for one holder, unless they say how long, in milliseconds. */
 const WAIT_MS = 600_000;
 
@@ -43,17 +46,24 @@ export async function takeMemberLock(
 ): Promise<MemberLock> {
   const { node, clock, signal } = ctx;
   const me: Holder = { holder: node.name, ip: node.ip, what, since: clock.now() };
+  let heard = clock.monotonic();
+  const attempt = async (): Promise<Poll<MemberLock>> => {
+    const lease = await etcd.grant(TTL_SECONDS);
+    heard = clock.monotonic();
+    const other = await etcd.claim(LOCK_KEY, { value: JSON.stringify(me), lease });
+    if (!other) return { value: keep(ctx, { etcd, lease }) };
+    await etcd.revoke(lease);
+    const found = parseHolder(other);
+    // Only one nodelet works on a host at a time, so what is held in this node's name is of one that was killed.
+    if (found?.holder === me.holder && found.ip === me.ip) await etcd.revoke(other.lease).catch(() => {});
+    return { missing: told(found, clock.now()), progress: `${other.lease}` };
+  };
   return await until(
-    async () => {
-      const lease = await etcd.grant(TTL_SECONDS);
-      const other = await etcd.claim(LOCK_KEY, { value: JSON.stringify(me), lease });
-      if (!other) return { value: keep(ctx, { etcd, lease }) };
-      await etcd.revoke(lease);
-      const found = parseHolder(other);
-      // Only one nodelet works on a host at a time, so what is held in this node's name is of one that was killed.
-      if (found?.holder === me.holder && found.ip === me.ip) await etcd.revoke(other.lease).catch(() => {});
-      return { missing: told(found, clock.now()), progress: `${other.lease}` };
-    },
+    () =>
+      attempt().catch((error: unknown) => {
+        if (!isPassing(error) || clock.monotonic() - heard > SILENCE_MS) throw error;
+        return { missing: error.message };
+      }),
     {
       action: "get the right to change etcd's members",
       timeoutMs: waitMs,

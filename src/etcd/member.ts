@@ -2,9 +2,9 @@ import type { Ctx } from "../ctx.ts";
 import { AppError } from "../errors.ts";
 import { readPeers } from "../peers.ts";
 import type { Say } from "../runner/phase.ts";
-import { clientUrl, type EtcdClient, etcdClient } from "./client.ts";
+import { clientUrl, type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { joinMembers } from "./join.ts";
-import { hasData, ownMember, type Ways } from "./own.ts";
+import { hasData, ownPeerUrl, type Ways } from "./own.ts";
 import { accepts } from "./probe.ts";
 import { type MemberRecord, readRecord } from "./record.ts";
 import { EtcdError } from "./wire.ts";
@@ -63,7 +63,9 @@ async function expectListed(
     if (error instanceof EtcdError) return undefined;
     throw error;
   });
-  if (!members || ownMember(members, { ctx, record })) return;
+  const isOwn = ({ id, name, peerUrls }: Member) =>
+    record ? id === record.id : name === ctx.node.name || peerUrls.includes(ownPeerUrl(ctx));
+  if (!members || members.some(isOwn)) return;
   const names = members.map(({ name, id }) => name || id).sort();
   throw new AppError(
     `Cannot start etcd: the member "${ctx.node.name}" was removed from the cluster; its members are ${names.join(", ")}`,

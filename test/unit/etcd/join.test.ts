@@ -123,6 +123,22 @@ describe("a master that joins", () => {
     expect(j.w.clock.now()).toBeLessThan(5_000);
   });
 
+  test("waits for an election, and not for ever for masters that are down", async () => {
+    await using j = await joining(["m1", "m2"]);
+    const [m1, m2] = j.etcd.members;
+    for (const member of [m1, m2]) if (member) member.up = false;
+    await expect(j.settle()).rejects.toThrow("No etcd member answers with a majority behind it");
+    expect(j.w.clock.now()).toBeGreaterThan(60_000);
+    const { onSleep } = j.w.clock;
+    const begun = j.w.clock.now();
+    j.w.clock.onSleep = (count) => {
+      onSleep?.(count);
+      if (j.w.clock.now() > begun + 5_000) for (const member of [m1, m2]) if (member) member.up = true;
+    };
+    await j.settle();
+    expect(membersOf(j)).toEqual(["m1", "m2", "n1"]);
+  });
+
   test("is told which file system is full when etcd ends while it catches up, and completes when there is room", async () => {
     await using j = await joining();
     j.w.clock.onSleep = () => {
