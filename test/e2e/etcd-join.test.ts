@@ -107,7 +107,7 @@ describe("a join whose disk is full while it catches up", () => {
   test("says so, and is completed by the same command when there is room", async () => {
     const node = at("second");
     await node.sh(
-      `truncate -s 400M /root/disk; mkfs.ext4 -q /root/disk; mkdir -p ${DATA}; mount -o loop /root/disk ${DATA}`,
+      `truncate -s 1200M /root/disk; mkfs.ext4 -q /root/disk; mkdir -p ${DATA}; mount -o loop /root/disk ${DATA}`,
     );
     const running = await node.spawnNodelet([
       ...joinWords(),
