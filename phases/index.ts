@@ -19,6 +19,7 @@ import { networkPluginStart } from "./115-network-plugin.ts";
 import { dynamicKubeletConfig } from "./120-dynamic-kubelet-config.ts";
 import { uncordonNode } from "./130-uncordon-node.ts";
 import { validateDns } from "./140-validate-dns.ts";
+import { keepalivedStart } from "./180-configure-start-keepalived.ts";
 import { drainPods } from "./210-drain-pods.ts";
 
 /** Every phase, in the order in which they start; they stop in reverse. */
@@ -42,6 +43,7 @@ export const allPhases: readonly Phase[] = [
   dynamicKubeletConfig,
   uncordonNode,
   validateDns,
+  keepalivedStart,
   drainPods,
 ];
 

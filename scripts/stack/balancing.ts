@@ -1,5 +1,5 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { imageArtefact, reference } from "./artefacts.ts";
 import { writeImage } from "./docker-archive.ts";
 import { collectLicences, licenceArtefacts } from "./licences.ts";
@@ -17,6 +17,8 @@ interface Programs {
   /** Absolute paths in the packages; in the image they are in `/usr/local/bin`. */
   programs: readonly string[];
   pins: { versions: Record<string, string>; packages: readonly string[] };
+  /** Further files, by their absolute path in the image. */
+  files?: Readonly<Record<string, string>>;
 }
 
 /** The load balancer of a node. */
@@ -33,21 +35,27 @@ export const keepalived = programsImage({
   version: KEEPALIVED.versions.keepalived,
   programs: ["/usr/sbin/keepalived", "/usr/bin/curl"],
   pins: KEEPALIVED,
+  // It runs its check as a user that has a name.
+  files: { "/etc/passwd": "root:x:0:0:root:/:/usr/sbin/nologin\n", "/etc/group": "root:x:0:\n" },
 });
 
 /** An image with programs of Debian packages and the libraries they need: no shell, no package manager. */
-function programsImage({ name, version, programs, pins }: Programs): Recipe {
+function programsImage({ name, version, programs, pins, files }: Programs): Recipe {
   return {
     title: `${name} image`,
     async produce(cache) {
       const spec = { reference: reference(name, version), entrypoint: [placeOf(programs[0] ?? "")] };
-      const key = { recipe: RECIPE, spec, programs, pins };
+      const key = { recipe: RECIPE, spec, programs, pins, files };
       const { dir, hit } = await cache.cached({ name, key }, async ({ work, out }) => {
         const tree = join(work, "tree");
         const found = await unpackPackages(pins.packages, work, tree);
         checkUpstream(found, pins.versions);
         const root = join(work, "root");
         for (const program of programs) await transplant(tree, program, root, placeOf(program));
+        for (const [path, text] of Object.entries(files ?? {})) {
+          await mkdir(dirname(join(root, path)), { recursive: true });
+          await writeFile(join(root, path), text, { mode: 0o644 });
+        }
         await writeImage(root, join(out, `${name}.tar`), spec);
         await writeFile(join(out, "source.txt"), `Debian packages ${describePackages(found)}`);
         await collectLicences(found, { tree, work, out });

@@ -19,6 +19,8 @@ export interface Configured {
   check: (name: string) => readonly string[];
   /** The signal by which the program reads its configuration again. */
   reload: string;
+  /** True: a configuration is checked also while nothing runs, for the program would start with what is left of a bad one. */
+  alwaysChecked?: boolean;
 }
 
 /** In the place of the configuration while it is checked. */
@@ -37,13 +39,16 @@ export async function ensureConfigured(ctx: Ctx, wanted: Configured): Promise<Ou
   const { host } = ctx;
   const { spec, dir, files, reload } = wanted;
   const note = noteOf(ctx, wanted);
-  const place = { kind: "dir", path: dir, mode: 0o755 } as const;
+  await host.ensure({ kind: "dir", path: dir, mode: 0o755 });
   if (!host.detached && (await isChanged(ctx, wanted))) {
-    if (await isRunning(ctx, spec.name)) await check(ctx, wanted);
+    if (wanted.alwaysChecked || (await isRunning(ctx, spec.name))) await check(ctx, wanted);
     // First the note, then the reason: a kill in between costs one signal too many.
     await host.ensure({ kind: "file", path: note, content: `${reload}\n`, mode: 0o600 });
   }
-  const written = await ensureAll(host, [place, ...files.map((one) => ({ kind: "file", ...one }) as const)]);
+  const written = await ensureAll(
+    host,
+    files.map((one) => ({ kind: "file", ...one }) as const),
+  );
   const ran = await host.ensure({ kind: "container", name: spec.name, spec });
   const noted = !host.detached && (await host.exists(note));
   // One that was started just now has read the files.

@@ -121,7 +121,7 @@ describe("on a host that is no node", () => {
     const { stdout, stderr, code } = await t.inside("phases", "status", "-p", "99");
     expect({ stdout, code }).toEqual({ stdout: "", code: 2 });
     expect(stderr).toBe(
-      'error: Cannot find the phase "99"; expected an index from 1 to 19 or an id such as "020-gen-certs"\n  see "nodelet phases list"\n',
+      'error: Cannot find the phase "99"; expected an index from 1 to 20 or an id such as "020-gen-certs"\n  see "nodelet phases list"\n',
     );
   });
 });

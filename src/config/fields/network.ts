@@ -77,8 +77,7 @@ export const network = {
     alias: "MASTER_VIP_VROUTER_ID",
     flag: true,
     shared: true,
-    about:
-      "VRRP router id of masterVip, unique in its network; made from the cluster's secret when not given",
+    about: "VRRP router id of masterVip, unique in its network; made from the cluster's id when not given",
   }),
   masterVipPriority: optional(integer(1, 254), {
     alias: "MASTER_VIP_PRIORITY",

@@ -8,6 +8,7 @@ import {
   podContainersKind,
 } from "./claims.ts";
 import { type ChainWanted, chainKind } from "./chain.ts";
+import { type AddressWanted, addressKind } from "./address.ts";
 import { type ContainerWanted, containerKind } from "./container.ts";
 import { type CopyWanted, copyKind } from "./copy.ts";
 import { type DirWanted, dirKind, type TreeWanted, treeKind } from "./dir.ts";
@@ -39,10 +40,11 @@ interface WantedByKind {
   unit: UnitWanted;
   container: ContainerWanted;
   image: ImageWanted;
-  /** The last five change nothing: they claim what programs that we start will make. */
+  /** The last six change nothing: they claim what programs that we start will make. */
   tree: TreeWanted;
   chains: ChainsWanted;
   interface: InterfaceWanted;
+  address: AddressWanted;
   pods: PodContainersWanted;
   routesInto: RoutesIntoWanted;
 }
@@ -76,12 +78,20 @@ export const kinds: Readonly<Record<KindName, AnyKind>> = {
   tree: treeKind,
   chains: chainsKind,
   interface: interfaceKind,
+  address: addressKind,
   pods: podContainersKind,
   routesInto: routesIntoKind,
 };
 
 /** Kinds that are journaled though ensuring them changes nothing. */
-export const claims: ReadonlySet<KindName> = new Set(["tree", "chains", "interface", "pods", "routesInto"]);
+export const claims: ReadonlySet<KindName> = new Set([
+  "tree",
+  "chains",
+  "interface",
+  "address",
+  "pods",
+  "routesInto",
+]);
 
 /** Kinds that only a running engine can tell about. */
 export const engineKinds: ReadonlySet<KindName> = new Set(["container", "image"]);
