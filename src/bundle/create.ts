@@ -12,13 +12,13 @@ import { type Blob, type BundleIndex, CHUNK_SIZE, INDEX_FORMAT, type PackedIndex
 import { placeProgram } from "./program-part.ts";
 import { replaceFile } from "./replace-file.ts";
 import { signIndex } from "./signature.ts";
-import { readStack } from "./stack.ts";
+import { readStack, type StackChoice } from "./stack.ts";
 import { verifyBundleFile } from "./verify.ts";
 
 /** What a bundle file is made from. */
 export interface CreateOptions {
   /** A stack directory, or a bundle file whose payload is taken over as it is. */
-  from: { stack: string; leaveOut?: readonly string[] } | { bundle: BundleFile };
+  from: ({ stack: string } & StackChoice) | { bundle: BundleFile };
   /** The executable that goes before the payload; without one the bundle is a file of its own. */
   program?: string;
   /** The file to write; it appears under this name when it is complete. */
@@ -72,9 +72,9 @@ type Content = Omit<BundleIndex, "format">;
 
 async function packStack(
   { level = DEFAULT_LEVEL, onBytes }: CreateOptions,
-  { handle, origin, stack, leaveOut = [] }: Target & { stack: string; leaveOut?: readonly string[] },
+  { handle, origin, stack, ...choice }: Target & { stack: string } & StackChoice,
 ): Promise<Content & { blobs: Blob[] }> {
-  const { ranges, ...content } = await readStack(stack, leaveOut);
+  const { ranges, ...content } = await readStack(stack, choice);
   const total = ranges.reduce((sum, { size }) => sum + size, 0);
   const blobs: Blob[] = [];
   let at = origin;

@@ -57,6 +57,8 @@ export function bytesContent(bytes: Uint8Array): Content {
 export interface ArchiveParts {
   config: TarMember;
   layers: TarMember[];
+  /** Names that it was saved under. */
+  references: string[];
 }
 
 /**
@@ -83,20 +85,26 @@ export async function readArchive(file: OpenFile): Promise<ArchiveParts> {
   if (!images) throw fail("its manifest.json is no list of images");
   const [image] = images;
   if (!image || images.length !== 1) throw fail(`it holds ${images.length} images; expected one`);
-  return { config: resolve(image.Config), layers: image.Layers.map((name) => resolve(name)) };
+  const config = resolve(image.Config);
+  const layers = image.Layers.map((name) => resolve(name));
+  return { config, layers, references: image.RepoTags ?? [] };
 }
 
 /** What a manifest says of an image. */
 interface ManifestImage {
   Config: string;
   Layers: string[];
+  RepoTags?: string[] | null;
 }
 
 function imagesOf(text: string): ManifestImage[] | undefined {
   const isText = (value: unknown) => typeof value === "string";
   try {
     const images = JSON.parse(text) as ManifestImage[];
-    const good = images.every(({ Config, Layers }) => isText(Config) && Layers.every(isText));
+    const good = images.every(
+      ({ Config, Layers, RepoTags }) =>
+        isText(Config) && Layers.every(isText) && (RepoTags ?? []).every(isText),
+    );
     return good ? images : undefined;
   } catch {
     return undefined;

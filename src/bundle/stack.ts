@@ -1,6 +1,7 @@
 import { open, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { AppError } from "../errors.ts";
+import { type Additions, readAdditions } from "./add.ts";
 import { digestOfRange, type PlainRange } from "./compress.ts";
 import { type ArchiveParts, readArchive } from "./image-archive.ts";
 import type { BundleEntry, BundleIndex, ImageEntry } from "./index-format.ts";
@@ -33,13 +34,22 @@ export async function readStackIndex(dir: string): Promise<BundleIndex> {
   });
 }
 
+/** What is taken of a stack, and beside it. */
+export interface StackChoice {
+  /** Names of entries that are not wanted. */
+  leaveOut?: readonly string[];
+  add?: Additions;
+}
+
 /**
  * Reads a stack directory: every file is compared with the index, every image taken apart into its layers.
  *
- * @param leaveOut names of entries that are not wanted
  * @throws AppError naming the file that is missing or another one than the index says
  */
-export async function readStack(dir: string, leaveOut: readonly string[]): Promise<StackContent> {
+export async function readStack(
+  dir: string,
+  { leaveOut = [], add }: StackChoice = {},
+): Promise<StackContent> {
   const index = await readStackIndex(dir);
   const unknown = leaveOut.find((name) => !index.entries.some((entry) => entry.name === name));
   if (unknown !== undefined) {
@@ -49,9 +59,13 @@ export async function readStack(dir: string, leaveOut: readonly string[]): Promi
   }
   const ranges = new Map<string, PlainRange>();
   const entries: BundleEntry[] = [];
-  const wanted = index.entries.filter(({ name }) => !leaveOut.includes(name));
+  const added = add ? await readAdditions(add, index) : [];
+  const again = (entry: BundleEntry) =>
+    added.some(({ kind, name }) => kind === entry.kind && name === entry.name);
+  const kept = index.entries.filter((entry) => !leaveOut.includes(entry.name) && !again(entry));
+  const wanted = [...kept, ...added];
   for (const { path = "", ...entry } of wanted) {
-    const file = join(dir, path);
+    const file = resolve(dir, path);
     const content = entry.kind === "image" ? await imageRanges(entry, file) : [await fileRange(entry, file)];
     for (const range of content) ranges.set(range.sha256, ranges.get(range.sha256) ?? range);
     entries.push(entry.kind === "image" ? packedImage(entry, content) : (entry as BundleEntry));

@@ -22,6 +22,9 @@ export interface CreateCommand {
   key?: string;
   level?: string;
   leaveOut?: string[];
+  /** `NAME=FILE` */
+  manifest?: string[];
+  image?: string[];
   output: OutputFormat;
 }
 
@@ -56,13 +59,18 @@ export async function create(io: Io, { options }: { options: CreateCommand }): P
   return ExitCode.ok;
 }
 
-async function contentOf({ stack, bundle, leaveOut }: CreateCommand): Promise<CreateOptions["from"]> {
+async function contentOf(options: CreateCommand): Promise<CreateOptions["from"]> {
+  const { stack, bundle, leaveOut, manifest: manifests = [], image: images = [] } = options;
   if ((stack === undefined) === (bundle === undefined))
     throw new UsageError(
       "Cannot tell what goes into the bundle; expected --stack DIR, or --bundle FILE to take its payload",
     );
-  if (bundle !== undefined) return { bundle: await openGiven({ bundle }) };
-  return { stack: resolve(stack ?? ""), ...(leaveOut && { leaveOut }) };
+  const add = { manifests, images };
+  if (bundle === undefined) return { stack: resolve(stack ?? ""), add, ...(leaveOut && { leaveOut }) };
+  if (manifests.length + images.length === 0) return { bundle: await openGiven({ bundle }) };
+  throw new UsageError(
+    "Cannot add to the payload of a bundle; expected --stack DIR, made with nodelet bundle extract --to DIR",
+  );
 }
 
 function programOf({ program }: CreateCommand): string | undefined {

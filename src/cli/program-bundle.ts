@@ -60,6 +60,8 @@ function addMaking(bundle: Command, all: ProgramOptions): void {
     .addOption(keyOption())
     .option("--level <number>", "of zstd, 1 to 22 (default: 9)")
     .option("--leave-out <name...>", "entries of the stack that are not wanted")
+    .option("--manifest <name=file...>", "add a manifest, of a network plugin for example")
+    .option("--image <file...>", "add an image, as docker save writes it")
     .addOption(outputOption())
     .addHelpText(
       "after",

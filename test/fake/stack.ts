@@ -70,7 +70,11 @@ export function assembledArchive(config: Buffer, layers: readonly Buffer[]): Buf
 }
 
 /** The archive of an image as Docker 20.10 saves it: directories, and a link for a layer that is there already. */
-export function savedArchive(config: Buffer, layers: readonly Buffer[]): Buffer {
+export function savedArchive(
+  config: Buffer,
+  layers: readonly Buffer[],
+  { references = null }: { references?: readonly string[] | null } = {},
+): Buffer {
   const names = layers.map((_, at) => `${String(at).repeat(64)}/layer.tar`);
   const files = layers.flatMap((content, at) => {
     const first = layers.findIndex((layer) => layer.equals(content));
@@ -82,12 +86,16 @@ export function savedArchive(config: Buffer, layers: readonly Buffer[]): Buffer 
       first < at ? { ...file, link: `../${names[first]}` } : { ...file, content },
     ];
   });
-  const last = { name: "manifest.json", content: manifest("config.json", names) };
+  const last = { name: "manifest.json", content: manifest("config.json", names, { references }) };
   return tarOf([...files, { name: "config.json", content: config }, last]);
 }
 
-function manifest(Config: string, Layers: readonly string[]): Buffer {
-  return Buffer.from(JSON.stringify([{ Config, RepoTags: null, Layers }]));
+function manifest(
+  Config: string,
+  Layers: readonly string[],
+  { references = null }: { references?: readonly string[] | null } = {},
+): Buffer {
+  return Buffer.from(JSON.stringify([{ Config, RepoTags: references, Layers }]));
 }
 
 /**

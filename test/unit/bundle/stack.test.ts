@@ -8,7 +8,7 @@ import { bundleWorld, refusal } from "./world.ts";
 describe("readStack()", () => {
   test("takes images apart into layers, and has every piece once", async () => {
     await using t = await bundleWorld();
-    const { entries, links, ranges, name, platform } = await readStack(t.stack.dir, []);
+    const { entries, links, ranges, name, platform } = await readStack(t.stack.dir);
     expect({ name, platform, links }).toEqual({
       name: "test-1.20.2",
       platform: "linux/amd64",
@@ -31,7 +31,7 @@ describe("readStack()", () => {
 
   test("leaves out what is not wanted, and what only that was made of", async () => {
     await using t = await bundleWorld();
-    const { entries, ranges } = await readStack(t.stack.dir, ["kube-apiserver", "kubectl"]);
+    const { entries, ranges } = await readStack(t.stack.dir, { leaveOut: ["kube-apiserver", "kubectl"] });
     expect(entries.map(({ name }) => name)).not.toContain("kubectl");
     const digests = ranges.map((range) => range.sha256);
     expect(digests).toContain(sha256(SHARED_LAYER));
@@ -41,7 +41,7 @@ describe("readStack()", () => {
 
   test("refuses to leave out what is not there", async () => {
     await using t = await bundleWorld();
-    expect(await refusal(() => readStack(t.stack.dir, ["kubelt"]), t.stack.dir)).toBe(
+    expect(await refusal(() => readStack(t.stack.dir, { leaveOut: ["kubelt"] }), t.stack.dir)).toBe(
       'Cannot leave out "kubelt": the stack "FILE" has no such entry; its index.json names them',
     );
   });
@@ -75,14 +75,14 @@ describe("readStack()", () => {
     await using t = await bundleWorld();
     await rm(`${t.stack.dir}/${path}`);
     if (content !== undefined) await writeFile(`${t.stack.dir}/${path}`, content);
-    expect(await refusal(() => readStack(t.stack.dir, []), t.root.path)).toStartWith(what);
+    expect(await refusal(() => readStack(t.stack.dir), t.root.path)).toStartWith(what);
   });
 
   test("refuses another image under the name", async () => {
     await using t = await bundleWorld();
     const config = Buffer.from('{"made":"by another"}');
     await writeFile(`${t.stack.dir}/image/etcd`, assembledArchive(config, [Buffer.from("layer")]));
-    expect(await refusal(() => readStack(t.stack.dir, []), t.root.path)).toBe(
+    expect(await refusal(() => readStack(t.stack.dir), t.root.path)).toBe(
       `Cannot take "FILE/stack/image/etcd" into a bundle: it holds the image sha256:${sha256(config).slice(0, 16)}…; expected sha256:${sha256('{"os":"linux","made":"etcd"}').slice(0, 16)}…; assemble the stack again`,
     );
   });
