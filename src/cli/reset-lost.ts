@@ -11,6 +11,8 @@ import { PEER_ROUTES } from "../host/kinds/peer-routes.ts";
 import { readRoutes } from "../host/kinds/route.ts";
 import type { KindName } from "../host/kinds/index.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
+import { FLANNEL, FLANNEL_DIR } from "../network/flannel-container.ts";
+import { FLANNEL_TMPFILES, FLANNEL_TUNNEL } from "../network/flannel.ts";
 import { CHAIN_PREFIX } from "../network/pod-chains.ts";
 import { TUNNEL } from "../network/pod-routes.ts";
 import { paths } from "../paths.ts";
@@ -60,6 +62,7 @@ export async function findTraces(machine: Machine): Promise<Traces> {
     ...(await programs(machine, index)),
     ...(live ? await servicesRoute(machine, config?.servicesCidr) : []),
     ...(live ? podNetwork() : []),
+    ...(live && is(FLANNEL_TMPFILES) ? flannelsOwn(config?.containersCidr) : []),
     ...(is(paths.engineUnit) ? ownEngine(is) : []),
     ...UNITS.slice(0, 1).flatMap(unit),
     ...(live && engine?.containers !== 0 ? engineRecords(images) : []),
@@ -79,6 +82,7 @@ function record(kind: KindName, key: string): JournalRecord {
     route: { interface: null },
     tunnel: { link: null },
     peerRoutes: { routes: {} },
+    routesInto: { routes: [] },
     chains: { present: false },
     container: { exists: false },
     image: { imageId: null },
@@ -101,6 +105,17 @@ function podNetwork(): JournalRecord[] {
     record("tunnel", TUNNEL),
     record("peerRoutes", PEER_ROUTES),
     ...["KUBE-", "CNI-", CHAIN_PREFIX].map((prefix) => record("chains", prefix)),
+  ];
+}
+
+/** What flannel is made of, and makes. */
+function flannelsOwn(containersCidr: string | undefined): JournalRecord[] {
+  return [
+    record("file", FLANNEL_TMPFILES),
+    record("tree", FLANNEL_DIR),
+    record("interface", FLANNEL_TUNNEL),
+    ...(containersCidr ? [record("routesInto", containersCidr)] : []),
+    record("container", FLANNEL),
   ];
 }
 

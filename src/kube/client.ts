@@ -13,6 +13,8 @@ export interface KubeObject {
     namespace?: string;
     uid?: string;
     resourceVersion?: string;
+    /** Counts changes of what is wanted. */
+    generation?: number;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
     ownerReferences?: { kind: string }[];

@@ -7,8 +7,12 @@ import type { PhaseState, Say } from "../runner/phase.ts";
 export interface NetworkPlugin {
   /** Pods are on nodelet's own bridge, with addresses of the node's block; else the plugin writes the configuration of CNI itself. */
   readonly ownBridge: boolean;
+  /** It is a manifest of the bundle, which the masters apply. */
+  readonly manifest?: true;
   /** Bytes that the plugin puts around each packet between nodes. */
   overhead(config: Ctx["config"]): number;
+  /** Checks for preflight that the bundle has all that it is made of. @throws AppError naming what is missing */
+  check?(plan: Pick<Ctx, "bundle" | "config">): Promise<void>;
   /** For phase 060: what it must have of the node now, with the other nodes as they are, and claims of what its programs make. */
   prepare(ctx: Ctx): readonly AnyWanted[] | Promise<readonly AnyWanted[]>;
   /** What of that is not there, in words, where a glance shows it; undefined when nothing is missing. */
@@ -17,7 +21,7 @@ export interface NetworkPlugin {
   start(ctx: Ctx, say?: Say): Promise<Outcome>;
   /** Waits until what was started works. @throws AppError when its deadline is over */
   ready(ctx: Ctx, say: Say): Promise<void>;
-  /** Takes this node's part away. May be run when nothing runs. */
+  /** Ends what runs on this node. May be run when nothing runs. */
   stop(ctx: Ctx): Promise<Outcome>;
   /** Takes away what a stop leaves, because the node has another plugin now; absent where a stop leaves nothing. */
   leave?(ctx: Ctx): Promise<Outcome>;

@@ -2,6 +2,8 @@ import type { Ctx } from "../ctx.ts";
 import type { Outcome } from "../host/host.ts";
 import { bridge } from "./bridge.ts";
 import { flannel } from "./flannel.ts";
+import { calico, canal, weave } from "./manifest-plugins.ts";
+import { removeManifest } from "./manifest/apply.ts";
 import { type NetworkPlugin, stillPlugin } from "./plugin.ts";
 
 /** Every network plugin, by the value of `networkPlugin`. */
@@ -9,6 +11,9 @@ const plugins: Readonly<Record<Ctx["config"]["networkPlugin"], NetworkPlugin>> =
   bridge,
   noop: stillPlugin({ ownBridge: false }),
   flannel,
+  calico,
+  canal,
+  weave,
 };
 
 /** The network plugin of a node. */
@@ -26,4 +31,11 @@ export async function leaveOtherPlugins(ctx: Ctx): Promise<Outcome> {
     if (left === "changed") outcome = left;
   }
   return outcome;
+}
+
+/** A master takes out of the cluster what the manifest of an earlier plugin brought, where the wanted one has none. */
+export async function leaveManifest(ctx: Ctx): Promise<Outcome> {
+  const { config, host } = ctx;
+  if (host.detached || config.role !== "master" || networkPlugin(config).manifest) return "unchanged";
+  return await removeManifest(ctx);
 }

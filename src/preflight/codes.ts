@@ -5,6 +5,11 @@ import { checks } from "./checks.ts";
 export const bundleCodes: readonly CodeInfo[] = [
   { code: "BundlePlatform", level: "error", title: "the bundle is for this platform" },
   { code: "BundleIncomplete", level: "error", title: "the bundle has all that a node is made of" },
+  {
+    code: "BundleNetworkPlugin",
+    level: "error",
+    title: "the bundle has what the network plugin is made of",
+  },
   { code: "BundleDamaged", level: "error", title: "the bundle is undamaged" },
   { code: "BundleFileMissing", level: "error", title: "the bundle's files are there" },
   { code: "BundleFileSize", level: "error", title: "the bundle's files have their sizes" },

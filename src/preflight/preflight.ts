@@ -1,5 +1,6 @@
 import { checkBundle } from "../bundle/bundle.ts";
-import type { Finding } from "../errors.ts";
+import { AppError, type Finding } from "../errors.ts";
+import { networkPlugin } from "../network/plugins.ts";
 import type { Check, CheckInput, CodeInfo, Plan } from "./check.ts";
 import { checks } from "./checks.ts";
 import { bundleCode, bundleCodes, notLinuxCode } from "./codes.ts";
@@ -92,13 +93,29 @@ async function judgeBundle(
 ): Promise<Verdict[]> {
   const total = bundle.source?.bytesToCheck(facts.missing) ?? 0;
   const damage = await bundle.source?.check(facts.missing, (bytes) => onBytes?.(bytes, total));
-  const found = [...checkBundle(bundle, { ...config, ...node }), ...(damage ?? [])];
+  const found = [
+    ...checkBundle(bundle, { ...config, ...node }),
+    ...(damage ?? []),
+    ...(await pluginFindings({ bundle, config })),
+  ];
   // One verdict for each code, and at its end all findings in the order of the bundle's entries.
   const passed = bundleCodes.filter(({ code }) => !found.some((one) => one.code === code));
   return [
     { about: bundleCode, findings: found, unseen: undefined },
     ...passed.map((about) => ({ about, findings: [], unseen: undefined })),
   ];
+}
+
+/** The plugin says what it lacks; a bundle that is damaged is told by its own checks. */
+async function pluginFindings(plan: Pick<Plan, "bundle" | "config">): Promise<Finding[]> {
+  try {
+    await networkPlugin(plan.config).check?.(plan);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { message, hint } = error;
+    return [{ code: "BundleNetworkPlugin", message, ...(hint && { hint }) }];
+  }
 }
 
 function reportOf(verdicts: readonly Verdict[]): PreflightReport {

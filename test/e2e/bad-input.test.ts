@@ -174,13 +174,13 @@ describe("init on a host that cannot be a node", () => {
 
   step("tells all that is wrong in the configuration at once, by its flags", async (node) => {
     await expectRefusal(node, {
-      script: `${INIT} --containers-cidr 10.20.0.0/33 --services-cidr banana --node-ip 10.88.0.999 --network-plugin calico`,
+      script: `${INIT} --containers-cidr 10.20.0.0/33 --services-cidr banana --node-ip 10.88.0.999 --network-plugin cilium`,
       exitCode: 4,
       stderr: `error: Configuration is not valid: 4 problems
   --node-ip: "10.88.0.999" is not an IP address; expected for example 192.0.2.10
   --containers-cidr: "10.20.0.0/33" is not a CIDR; expected for example 10.20.0.0/16
   --services-cidr: "banana" is not a CIDR; expected for example 10.21.0.0/16
-  --network-plugin: network plugin "calico" is not in this version; expected bridge, flannel or noop
+  --network-plugin: "cilium" is not accepted; expected bridge, flannel, calico, canal, weave or noop
 `,
     });
     await expectRefusal(node, {

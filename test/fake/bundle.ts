@@ -33,8 +33,12 @@ export function binaryEntry(name: string, kind: "binary" | "cni" = "binary"): Bu
   return { ...fileEntry(name, `${kind}/${name}`), kind };
 }
 
-function fileEntry(name: string, path: string) {
-  const content = contentOf(name);
+/** A manifest; the test writes it to its path. */
+export function manifestEntry(name: string, content: string): BundleEntry {
+  return { ...fileEntry(name, `manifests/${name}`, content), kind: "manifest" };
+}
+
+function fileEntry(name: string, path: string, content = contentOf(name)) {
   return { ...common, name, path, size: Buffer.byteLength(content), sha256: sha256(content) };
 }
 

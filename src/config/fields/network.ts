@@ -11,11 +11,6 @@ import {
   subjectName,
 } from "../grammar.ts";
 
-const LATER_PLUGINS = {
-  what: "network plugin",
-  values: ["calico", "canal", "weave"],
-};
-
 /** Addresses, names and ports. */
 export const network = {
   masterIp: optional(hostOrAddress(), {
@@ -108,12 +103,13 @@ export const network = {
     flag: true,
     about: "Addresses of the pods of this node; the first block of containersCidr when not given",
   }),
-  networkPlugin: field(oneOf(["bridge", "flannel", "noop"], LATER_PLUGINS), {
+  networkPlugin: field(oneOf(["bridge", "flannel", "calico", "canal", "weave", "noop"]), {
     shared: true,
     alias: "PF9_NETWORK_PLUGIN",
     default: "bridge",
     flag: true,
-    about: "Pod network: bridge, flannel, or noop to install one yourself",
+    about:
+      "Pod network: bridge, flannel, a manifest of the bundle (calico, canal, weave), or noop: one of your own",
   }),
   podNetworkBackend: field(oneOf(["auto", "host-gw", "vxlan"]), {
     shared: true,

@@ -54,6 +54,9 @@ async function save(machine: Machine, family: string): Promise<string> {
   return result?.exitCode === 0 ? result.stdout : "";
 }
 
+/** Interfaces that a kernel module brings by itself: they cannot be deleted, and go with it. */
+const OF_MODULE: Readonly<Record<string, string>> = { tunl0: "ipip" };
+
 /** Claims of network interfaces. */
 export const interfaceKind: Kind<InterfaceWanted, { present: boolean }> = {
   key: (wanted) => wanted.name,
@@ -62,7 +65,8 @@ export const interfaceKind: Kind<InterfaceWanted, { present: boolean }> = {
   async apply() {},
   async restore(machine, { key, before }) {
     if (before.present || !existsSync(`/sys/class/net/${key}`)) return;
-    await machine.run(["ip", "link", "delete", key]);
+    const module = OF_MODULE[key];
+    await machine.run(module ? ["modprobe", "-r", module] : ["ip", "link", "delete", key]);
   },
   describe: () => nothing,
 };

@@ -16,7 +16,7 @@ const OTHERS: readonly { unit: string; remove: string }[] = [
 ];
 
 /** Names of the containers that nodelet runs. */
-const OUR_NAMES = ["etcd", "balancer", "proxy", "keepalived"];
+const OUR_NAMES = ["etcd", "balancer", "proxy", "keepalived", "flannel"];
 
 /** The host may be a node of one cluster only. */
 export const clusterMismatch: Check = {

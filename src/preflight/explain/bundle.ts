@@ -34,6 +34,17 @@ export const bundle: Explanations = {
     why: "Without one of them there is no node.",
     ways: [["Make the bundle again from a complete stack directory."]],
   },
+  BundleNetworkPlugin: {
+    checked:
+      "That the bundle has what the network plugin is made of: for flannel its image; for calico, canal and weave the manifest of that name, which can be read, and every image that it names.",
+    why: "Nothing is fetched from a network: without them no pod gets an address.",
+    ways: [
+      [
+        "Add them to a bundle: nodelet bundle extract --to DIR, then nodelet bundle create --stack DIR --manifest calico=FILE --image FILE.",
+      ],
+      ["Take the plugin that every bundle has: --network-plugin bridge."],
+    ],
+  },
   BundleDamaged: {
     checked: "The content of the bundle that this host will use, against the digests of its signed index.",
     why: "The copy or its medium is damaged, or somebody changed it. Nothing of it is used.",
