@@ -108,7 +108,7 @@ function unpack(stored: Buffer, { place, path }: { place: ChunkPlace; path: stri
  * Gives the memory of bytes that nobody uses any more back at once. The garbage collector would let hundreds of megabytes of such
  * pieces come together, measured: it hardly counts what is outside of its own heap.
  */
-export function release(bytes: Buffer): void {
+export function release(bytes: Uint8Array): void {
   const { buffer } = bytes;
   // A small piece may share its memory with others.
   if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0);

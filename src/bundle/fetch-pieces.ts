@@ -9,7 +9,7 @@ import { type ByteSource, NotHereError, readExactly } from "./remote.ts";
 const LANES = 2;
 
 /** Requests under way in all: each holds a piece in memory. */
-const MOST_AT_ONCE = 8;
+const MOST_AT_ONCE = 6;
 
 /** Failures one after the other with which a source is left out. A connection may break once. */
 const STRIKES = 3;

@@ -1,4 +1,5 @@
 import { codeOf } from "../errors.ts";
+import { release } from "./chunks.ts";
 import { quoted } from "./quoted.ts";
 import { type ByteSource, NotHereError } from "./remote.ts";
 
@@ -114,6 +115,7 @@ async function bodyOf(
       throw new Error(`it sends more than the ${range.size} bytes asked for`);
     bytes.set(piece, read);
     read += piece.length;
+    release(piece);
   }
   if (read < range.size) throw new Error(`it sent ${read} of ${range.size} bytes`);
   return bytes;

@@ -62,11 +62,11 @@ describe("fetchPieces()", () => {
     expect(await all).toEqual(GOOD);
   });
 
-  test("holds no more than eight pieces at once, of however many sources", async () => {
+  test("holds no more than six pieces at once, of however many sources", async () => {
     const waiting = Promise.withResolvers<void>();
     const sources = PIECES.map((_, at) => fakeSource(BYTES, { name: `m${at}`, gate: () => waiting.promise }));
     const all = fetchAll(sources);
-    expect(sources.reduce((sum, { open }) => sum + open.size, 0)).toBe(8);
+    expect(sources.reduce((sum, { open }) => sum + open.size, 0)).toBe(6);
     waiting.resolve();
     expect(await all).toEqual(GOOD);
   });
