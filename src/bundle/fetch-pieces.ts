@@ -14,8 +14,8 @@ const MOST_AT_ONCE = 6;
 /** Failures one after the other with which a source is left out. A connection may break once. */
 const STRIKES = 3;
 
-/** Milliseconds that a piece may take: slower than 2 Mbit/s for all that are under way is no source. */
-const PIECE_MS = 120_000;
+/** Milliseconds that a piece may take. A source of HTTP that falls silent is given up long before; this is for one that trickles. */
+const PIECE_MS = 600_000;
 
 /** What is fetched, and what becomes of it. */
 export interface FetchOptions {
@@ -30,7 +30,7 @@ export interface FetchOptions {
   onBytes?: (bytes: number) => void;
   /** Told of sources that are left out, and why. */
   say?: (line: string) => void;
-  /** @default {120_000} */
+  /** @default {600_000} */
   pieceMs?: number;
 }
 
@@ -208,7 +208,11 @@ class Fetching {
     const here = total - left.reduce((sum, { size }) => sum + size, 0);
     return new AppError(
       `Cannot stream the bundle: ${sizeText(here)} of ${sizeText(total)} are here, and no source is left${why.join("")}`,
-      { hint: "run the same command again: it goes on where this one ended" },
+      {
+        hint: this.workers.some(({ out }) => out !== undefined)
+          ? "run the same command again: it goes on where this one ended"
+          : "copy the bundle here and name it with --bundle FILE",
+      },
     );
   }
 }

@@ -17,9 +17,12 @@ export interface Gaps {
   blobs: ReadonlySet<string>;
 }
 
-/** The gaps that a node may have: what only those entries are made of that it has no use for, and the program. */
+/**
+ * The gaps that a node may have: the program, and on a worker what only those entries are made of that it has no use for. A master has
+ * all, whatever it runs itself: when the others have burned, every node that joins gets from it what it is made of.
+ */
 export function gapsFor(index: PackedIndex, node: NodeContent): Gaps {
-  const needed = new Set(neededEntries(index, node));
+  const needed = new Set(node.role === "worker" ? neededEntries(index, node) : index.entries);
   const digests = (entries: readonly BundleEntry[]) => new Set(entries.flatMap(digestsOf));
   const others = index.entries.filter((entry) => !needed.has(entry));
   return { program: index.program !== undefined, blobs: digests(others).difference(digests([...needed])) };

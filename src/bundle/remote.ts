@@ -9,7 +9,10 @@ import { stretchesOf } from "./stretches.ts";
 import { TRAILER_SIZE } from "./trailer.ts";
 
 /** Milliseconds that a source has to show the end of its bundle: some hundred kilobytes. */
-const OPEN_MS = 20_000;
+const OPEN_MS = 60_000;
+
+/** Milliseconds that others have when one has: a master that burned must not hold up those who join. */
+const LATE_MS = 3_000;
 
 const COPY = "copy the bundle here and name it with --bundle FILE";
 
@@ -46,6 +49,8 @@ export interface RemoteOptions {
   signal: AbortSignal;
   /** Told of sources that are left out, and why. */
   say?: (line: string) => void;
+  /** Milliseconds that the others have when the first one has answered. @default {3_000} */
+  lateMs?: number;
 }
 
 /**
@@ -54,8 +59,8 @@ export interface RemoteOptions {
  * @throws AppError when no source is left, with why not; of a single one its own error
  */
 export async function openRemote(options: RemoteOptions): Promise<RemoteBundle> {
-  const { sources, signal, say = () => {} } = options;
-  const answers = await Promise.allSettled(sources.map((source) => openOne(source, options)));
+  const { signal, say = () => {} } = options;
+  const answers = await openAll(options);
   if (signal.aborted) throw interrupted("stream the bundle");
   const good = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
   const failures = answers.flatMap((answer) =>
@@ -71,9 +76,30 @@ export async function openRemote(options: RemoteOptions): Promise<RemoteBundle> 
   return { ...ending, sources: good.filter(isSame).map(({ source }) => source) };
 }
 
-async function openOne(source: ByteSource, { trust, signal: stop }: RemoteOptions) {
+async function openAll(options: RemoteOptions) {
+  const { sources, lateMs = LATE_MS } = options;
+  const late = new AbortController();
+  let timer: Timer | undefined;
+  const answers = await Promise.allSettled(
+    sources.map(async (source) => {
+      const found = await openOne(source, { ...options, late: late.signal });
+      timer ??= setTimeout(
+        () => late.abort(new Error(`no answer while others had theirs, and ${lateMs / 1000} s more`)),
+        lateMs,
+      );
+      return found;
+    }),
+  );
+  clearTimeout(timer);
+  return answers;
+}
+
+async function openOne(
+  source: ByteSource,
+  { trust, signal: stop, late }: RemoteOptions & { late: AbortSignal },
+) {
   const deadline = AbortSignal.timeout(OPEN_MS);
-  const signal = AbortSignal.any([stop, deadline]);
+  const signal = AbortSignal.any([stop, deadline, late]);
   const told = async <T>(work: Promise<T>) =>
     await within(work, signal).catch((error: unknown) => {
       const why = deadline.aborted ? `no answer within ${OPEN_MS / 1000} s` : messageOf(error);

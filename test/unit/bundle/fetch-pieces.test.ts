@@ -138,6 +138,14 @@ describe("fetchPieces()", () => {
     );
   });
 
+  test("knows when asking again is of no use", async () => {
+    const lacking = ["m1", "m2"].map((name) => fakeSource(BYTES, { name, misdeed: () => "has it not" }));
+    const { error } = await fetchAll(lacking, { pieces: PIECES.slice(0, 1) });
+    expect(error).toEndWith(
+      "no source is left\n  m1: it has not got part0\n  m2: it has not got part0; copy the bundle here and name it with --bundle FILE",
+    );
+  });
+
   test("ends at once when the operator asks, or what is fetched cannot be stored", async () => {
     const stop = new AbortController();
     const hung = fakeSource(BYTES, { misdeed: () => "hangs" });

@@ -91,6 +91,24 @@ describe("openRemote()", () => {
     );
   });
 
+  test("waits for no source that is silent when another one has answered", async () => {
+    await using t = await setUp();
+    const bytes = await t.bytesOf();
+    const silent = fakeSource(bytes, { name: "silent", misdeed: () => "hangs" });
+    const said: string[] = [];
+    const remote = await openRemote({
+      sources: [silent, fakeSource(bytes, { name: "m2" })],
+      trust: INSECURE,
+      signal: new AbortController().signal,
+      say: (line) => said.push(line),
+      lateMs: 1,
+    });
+    expect(remote.sources.map(({ name }) => name)).toEqual(["m2"]);
+    expect(said).toEqual([
+      'left out: Cannot stream the bundle of "silent": no answer while others had theirs, and 0.001 s more',
+    ]);
+  });
+
   test("ends when the operator asks, whatever the sources do", async () => {
     await using t = await setUp();
     const stop = new AbortController();
