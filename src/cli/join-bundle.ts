@@ -3,6 +3,7 @@ import type { NodeContent } from "../bundle/needed.ts";
 import { type ByteSource, bytesToStream, openRemote, type RemoteBundle } from "../bundle/remote.ts";
 import { streamBundle } from "../bundle/stream.ts";
 import { readRequired } from "../host/host.ts";
+import { masterTls } from "../join/client.ts";
 import { identify, IDENTITY_HEADER, type NodeIdentity } from "../join/identity.ts";
 import { routes } from "../join/protocol.ts";
 import type { Token } from "../join/token.ts";
@@ -75,11 +76,11 @@ function sourceOf(address: string, { port, ca, credentials }: Masters): ByteSour
   const shown =
     "token" in credentials
       ? {
-          tls: { ca },
+          tls: masterTls(ca),
           headers: { authorization: `Bearer ${credentials.token.id}.${credentials.token.secret}` },
         }
       : {
-          tls: { ca, ...credentials.identity },
+          tls: { ...masterTls(ca), ...credentials.identity },
           headers: {
             [IDENTITY_HEADER]: identify(
               { method: "GET", path: routes.bundle, body: "" },

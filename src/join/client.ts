@@ -1,3 +1,5 @@
+import { X509Certificate } from "node:crypto";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { z } from "zod";
 import { AppError, codeOf } from "../errors.ts";
 import { identify, IDENTITY_HEADER, type NodeIdentity } from "./identity.ts";
@@ -44,11 +46,32 @@ export async function fetchAuthority(
     }),
   );
   const { ca } = (await response.json().catch(() => ({}))) as { ca?: unknown };
-  if (typeof ca === "string" && isPinned(ca, token.pin)) return ca;
+  // Of what was sent only the certificate that the pin is of: what stands behind it would be believed as well.
+  if (typeof ca === "string" && isPinned(ca, token.pin)) return new X509Certificate(ca).toString();
   throw new AppError(
     `Cannot join at ${address.host}:${address.port}: whoever answers is not of the cluster that the token was made for`,
     { hint: "name a master of that cluster; if this is one, its answer was changed on the way" },
   );
+}
+
+/** Who a master's join service is, whatever its address. */
+const SERVICE_NAME = "nodelet-join";
+
+/**
+ * TLS options that believe a master alone. A worker has a certificate of the same authority for its address too, and must not be
+ * told a token.
+ *
+ * @param ca the cluster's authority in PEM
+ */
+export function masterTls(ca: string) {
+  return {
+    ca,
+    checkServerIdentity(host: string, cert: PeerCertificate): Error | undefined {
+      const wrong = checkServerIdentity(host, cert);
+      if (wrong || cert.subject.CN === SERVICE_NAME) return wrong;
+      return Object.assign(new Error("not a master"), { code: "CERT_OF_NO_MASTER" });
+    },
+  };
 }
 
 /** Talks to one master over TLS that the cluster's authority vouches for. */
@@ -143,7 +166,7 @@ export class JoinClient {
       fetch(`https://${this.address.host}:${this.address.port}${path}`, {
         method,
         headers,
-        tls: { ca: this.#ca, ...shown },
+        tls: { ...masterTls(this.#ca), ...shown },
         redirect: "error",
         signal,
         ...(method === "POST" && { body }),
@@ -167,7 +190,7 @@ async function reach(address: JoinAddress, request: () => Promise<Response>): Pr
         : `Cannot reach a master at ${address.host}:${address.port}: ${what}`,
       {
         hint: isTls
-          ? "name a master by an address that is in its certificate, and look whether the clocks agree"
+          ? "name a master, by an address that is in its certificate, and look whether the clocks agree"
           : "check the address; on the master nodelet status must be ok, and the port open",
       },
     );
