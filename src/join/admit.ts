@@ -16,6 +16,8 @@ export interface Candidate {
   machineId: string;
   /** sha256 of the public key that it will be known by, hex. */
   key: string;
+  /** Address that it is seen at, which it cannot choose. */
+  from: string;
 }
 
 /** A node of the cluster as the API has it. */
@@ -99,19 +101,23 @@ export function admit(
     );
   }
   const before = state.nodes.find(({ name }) => name === candidate.name);
-  const again = before?.key === candidate.key && before.role === role;
-  if (!again) refuseTaken({ candidate, role, known, nodes: state.nodes });
+  const again = isSameHost(before, { candidate, role });
+  refuseTaken({ candidate, role, again, nodes: allNodes(known, state.nodes) });
   const isCounted = token.used.includes(candidate.key);
   if (!isCounted && token.used.length >= token.uses) {
     throw over(token, { why: "TokenUsedUp", what: `was used ${token.used.length} of ${token.uses} times` });
   }
   const replaced = known.find(({ name }) => name === candidate.name);
+  const { name, ip, machineId, key } = candidate;
   const node: NodeRecord = {
-    ...candidate,
+    name,
+    ip,
+    machineId,
+    key,
     role,
-    podCidr: (again ? before.podCidr : replaced?.podCidr) ?? freeBlock(state, call),
+    podCidr: (again ? before?.podCidr : replaced?.podCidr) ?? freeBlock(state, call),
     token: token.id,
-    joined: again ? before.joined : now,
+    joined: (again ? before?.joined : undefined) ?? now,
   };
   const tokens = state.tokens.map((one) =>
     one.id === token.id && !isCounted ? { ...one, used: [...one.used, candidate.key] } : one,
@@ -120,37 +126,38 @@ export function admit(
   return { state: { tokens, nodes }, node, again };
 }
 
+/** The host that was admitted under this name: same key, same role, same machine. */
+function isSameHost(
+  before: NodeRecord | undefined,
+  { candidate, role }: { candidate: Candidate; role: NodeRole },
+): boolean {
+  return before?.key === candidate.key && before.role === role && before.machineId === candidate.machineId;
+}
+
+/** A node that others may not pass for. */
+type Standing = KnownNode & { joining: boolean };
+
+/** The nodes that the API has, and those that were admitted and are not there yet. */
+function allNodes(known: readonly KnownNode[], records: readonly NodeRecord[]): Standing[] {
+  const joining = records.filter(({ name }) => !known.some((node) => node.name === name));
+  return [
+    ...known.map((node) => ({ ...node, joining: false })),
+    ...joining.map((record) => ({ ...record, down: false, joining: true })),
+  ];
+}
+
 /** A name, an address and a machine belong to one node; that of a node that is down for good may be taken over. */
 function refuseTaken(call: {
   candidate: Candidate;
   role: NodeRole;
-  known: readonly KnownNode[];
-  nodes: readonly NodeRecord[];
+  again: boolean;
+  nodes: readonly Standing[];
 }): void {
-  const { candidate, role, known } = call;
-  const same = known.find(({ name }) => name === candidate.name);
+  const { candidate, role, again, nodes } = call;
+  const same = nodes.find(({ name }) => name === candidate.name);
+  if (same && !again) refuseName(same, { candidate, role });
   const remove = (name: string) => `, or remove it on a master: nodelet node remove ${name}`;
-  // The host itself, which was reset and comes again, is not in its own way.
-  const isItself = same?.machineId === candidate.machineId;
-  if (same && !same.down && !isItself) {
-    throw new JoinRefusal(
-      "NameTaken",
-      `There is a node "${same.name}" already (${same.ip ?? "no address"}), and it lives`,
-      {
-        hint: `give this host another name with --node-name${remove(same.name)}`,
-      },
-    );
-  }
-  if (same && same.role !== role) {
-    throw new JoinRefusal(
-      "NameTaken",
-      `The node "${same.name}", which is down, is a ${same.role}; this host is to be a ${role}`,
-      {
-        hint: `give this host another name with --node-name${remove(same.name)}`,
-      },
-    );
-  }
-  const others = known.filter(({ name }) => name !== candidate.name);
+  const others = nodes.filter(({ name }) => name !== candidate.name);
   const sameAddress = others.find(({ ip }) => ip === candidate.ip);
   if (sameAddress && !sameAddress.down) {
     throw new JoinRefusal(
@@ -161,8 +168,7 @@ function refuseTaken(call: {
       },
     );
   }
-  const machines = [...others, ...call.nodes.filter(({ name }) => name !== candidate.name)];
-  const sameMachine = machines.find(({ machineId }) => machineId === candidate.machineId);
+  const sameMachine = others.find(({ machineId }) => machineId === candidate.machineId);
   if (sameMachine) {
     throw new JoinRefusal(
       "MachineTaken",
@@ -172,6 +178,28 @@ function refuseTaken(call: {
       },
     );
   }
+}
+
+/** The host itself, which was reset and comes again, is not in its own way; nor is a node that is down, in the same role. */
+function refuseName(same: Standing, { candidate, role }: { candidate: Candidate; role: NodeRole }): void {
+  const { machineId, ip, from } = candidate;
+  // Every node can read the machine-id of another; it cannot have its address as well.
+  const isItself = same.machineId === machineId && same.ip === ip && from === ip;
+  const hint = `give this host another name with --node-name, or remove it on a master: nodelet node remove ${same.name}`;
+  if (!same.down && !isItself) {
+    const how = same.joining ? "is joining" : "lives";
+    throw new JoinRefusal(
+      "NameTaken",
+      `There is a node "${same.name}" already (${same.ip ?? "no address"}), and it ${how}`,
+      { hint },
+    );
+  }
+  if (same.role === role) return;
+  throw new JoinRefusal(
+    "NameTaken",
+    `The node "${same.name}" was a ${same.role}; this host is to be a ${role}`,
+    { hint },
+  );
 }
 
 function freeBlock(

@@ -12,6 +12,7 @@ import { routes } from "./protocol.ts";
 import { reachable } from "./reach.ts";
 import { JoinRefusal } from "./refusal.ts";
 import { registerNode } from "./register.ts";
+import { refuseReserved } from "./reserved.ts";
 import { seal } from "./seal.ts";
 import { SECRET_FILES } from "./secret-files.ts";
 import type { NodeRecord, TokenRecord } from "./state.ts";
@@ -115,9 +116,10 @@ export class JoinService {
     const state = await readJoinState(ctx.kube);
     const { role } = judgeToken(state, { presented, now });
     const { name, ip, machineId, key = "" } = asked;
-    const candidate = { name, ip, machineId, key };
-    const known = await knownNodes(ctx, candidate);
+    const candidate = { name, ip, machineId, key, from: call.from };
     // Judged as if it joined now, so that a host learns before its first change why it may not.
+    refuseReserved(ctx, { candidate, role });
+    const known = await knownNodes(ctx, candidate);
     admit(state, { presented, role, candidate, known, now, blocks: blocksOf(ctx) });
     // Only the host itself may have its ports tried: nobody looks around in this network through a master.
     const ports = asked.ip === call.from ? asked.ports : [];
@@ -144,13 +146,14 @@ export class JoinService {
     const presented = presentedIn(call);
     const now = ctx.clock.now();
     judgeToken(await readJoinState(ctx.kube), { presented, now });
+    refuseReserved(ctx, { candidate: { name, ip }, role });
     const { signer } = this.#parts;
     // Signed before it is admitted: a request that asks for what it may not have leaves nothing behind.
     const [key, certificates] = await badRequests(async () => [
       await signer.keyOf(csrs),
       await signer.sign(ctx, { csrs, name, ip }),
     ]);
-    const candidate = { name, ip, machineId, key };
+    const candidate = { name, ip, machineId, key, from: call.from };
     const known = await knownNodes(ctx, candidate);
     const node = await changeJoinState(ctx.kube, {
       now,
