@@ -35,7 +35,8 @@ export function parseJoinAddress(text: string, defaultPort: number): JoinAddress
     /^(?:https:\/\/)?([a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?)(?::\d{1,5})?\/?$/.exec(text)
       ? (/^(?:https:\/\/)?([^:/]+)(?::(\d+))?/.exec(text) ?? [])
       : [];
-  if (host !== undefined) return { host, port: port === undefined ? defaultPort : Number(port) };
+  const at = port === undefined ? defaultPort : Number(port);
+  if (host !== undefined && at >= 1 && at <= 65_535) return { host, port: at };
   throw new UsageError(
     `Cannot join at "${text}"; expected the address of a master, for example 10.0.0.5 or 10.0.0.5:6442`,
   );

@@ -1,6 +1,6 @@
 import { ExitCode, UsageError } from "../errors.ts";
 import { readRequired } from "../host/host.ts";
-import type { NodeRole, TokenRecord } from "../join/state.ts";
+import type { JoinState, NodeRole, TokenRecord } from "../join/state.ts";
 import { changeJoinState, readJoinState } from "../join/store.ts";
 import { hashOf, makeToken, tokenText } from "../join/token.ts";
 import { parseDuration } from "./duration.ts";
@@ -129,28 +129,35 @@ export async function tokenRevoke(
 ): Promise<number> {
   // Whoever gives the whole token means its id, and it is not repeated.
   const wanted = id.split(".")[0] ?? "";
-  const { ctx } = await master(io, { options, signal });
-  const known = await changeJoinState(ctx.kube, {
-    now: ctx.clock.now(),
-    change: (state) => ({
-      state: {
-        ...state,
-        tokens: state.tokens.map((token) => (token.id === wanted ? { ...token, revoked: true } : token)),
-      },
-      result: state.tokens.map((token) => token.id),
-    }),
-  });
-  if (!known.includes(wanted)) {
-    throw new UsageError(
-      `Cannot revoke the token "${wanted}": there is none; there are: ${known.join(", ") || "none"}`,
-    );
+  if (!/^[a-z0-9]{6}$/.test(wanted)) {
+    // It may be a part of a secret, and is not repeated.
+    throw new UsageError("Cannot revoke that: it is no id of a token; expected 6 letters and digits", {
+      hint: "see nodelet token list",
+    });
   }
+  const { ctx } = await master(io, { options, signal });
+  await changeJoinState(ctx.kube, {
+    now: ctx.clock.now(),
+    change: (state) => ({ state: withoutToken(state, wanted), result: undefined }),
+  });
   showResult(io, {
     format: options.output,
     result: { id: wanted, revoked: true },
     table: `Token "${wanted}" lets nobody in any more; nodes that joined with it stay.\n`,
   });
   return ExitCode.ok;
+}
+
+/** @throws UsageError for a token that is not there */
+function withoutToken(state: JoinState, wanted: string): JoinState {
+  const known = state.tokens.map(({ id }) => id);
+  if (!known.includes(wanted)) {
+    throw new UsageError(
+      `Cannot revoke the token "${wanted}": there is none; there are: ${known.join(", ") || "none"}`,
+    );
+  }
+  const tokens = state.tokens.map((token) => (token.id === wanted ? { ...token, revoked: true } : token));
+  return { ...state, tokens };
 }
 
 /** A session on a master. @throws UsageError elsewhere */
