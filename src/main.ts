@@ -2,6 +2,7 @@ import { readSync } from "node:fs";
 import { CommanderError } from "commander";
 import { AppError, codeOf, ConfigError, ExitCode, messageOf, PreflightError, UsageError } from "./errors.ts";
 import type { Io } from "./cli/io.ts";
+import { forgetProxies } from "./proxies.ts";
 import { buildProgram } from "./cli/program.ts";
 
 const io: Io = {
@@ -66,6 +67,7 @@ function reportUsage(error: CommanderError): number {
 
 async function main(argv: readonly string[]): Promise<number> {
   endWithOutput();
+  forgetProxies(process.env);
   let code: number = ExitCode.ok;
   // The keys of the configuration cost more to load than all the rest of the command line.
   const needsFlags = argv.some((word) => ["init", "join", "preflight", "completion"].includes(word));

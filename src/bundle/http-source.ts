@@ -9,12 +9,6 @@ const STALL_MS = 15_000;
 /** The most that is read of what a source says about an error, in bytes. */
 const WORDS = 300;
 
-/**
- * Passes over the proxy that the environment names: it is for what is far, and nodes are near. `false` does it, which the types of Bun do
- * not know; an empty text does not.
- */
-const DIRECT = { proxy: false } as unknown as { proxy?: undefined };
-
 /** Where a bundle is served, and how its server is talked to. */
 export interface HttpSourceOptions {
   name: string;
@@ -54,7 +48,6 @@ export function httpSource({ name, url, init, stallMs = STALL_MS }: HttpSourceOp
     try {
       const response = await fetch(url, {
         ...init,
-        ...DIRECT,
         method,
         headers: { ...init?.headers, ...headers },
         redirect: "error",

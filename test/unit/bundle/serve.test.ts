@@ -230,19 +230,6 @@ describe("httpSource()", () => {
     expect(await Promise.all(net.ended)).toEqual([true, true]);
   });
 
-  test("goes through no proxy", async () => {
-    await using t = await setUp();
-    await using net = await online((request) => t.serve(request));
-    const before = process.env.HTTP_PROXY;
-    process.env.HTTP_PROXY = "http://127.0.0.1:1";
-    try {
-      expect(await net.source.size(NEVER)).toBe(t.bytes.length);
-    } finally {
-      if (before === undefined) delete process.env.HTTP_PROXY;
-      else process.env.HTTP_PROXY = before;
-    }
-  });
-
   test("knows what a node has not got from what it does wrong", async () => {
     await using t = await setUp();
     await writeGaps(t.file.path, { ...gapsFor(t.file.index, WORKER), index: t.file.trailer.indexSha256 });
