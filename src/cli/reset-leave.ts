@@ -23,7 +23,9 @@ export async function leaveCluster(
   io: Io,
   { options, machine }: { options: GlobalOptions; machine: Machine },
 ): Promise<void> {
-  if (machine.root !== "/" || !existsSync(placeOf(machine, paths.peers))) return;
+  const has = (path: string) => existsSync(placeOf(machine, path));
+  // One that was removed by another master has left already, and has nothing left to show who it is.
+  if (machine.root !== "/" || !has(paths.peers) || has(paths.removed)) return;
   let name = "NAME";
   try {
     const { ctx } = await openSession({
