@@ -2,6 +2,7 @@ import type { Ctx } from "../src/ctx.ts";
 import { AppError, messageOf } from "../src/errors.ts";
 import { etcdContainer } from "../src/docker/etcd-container.ts";
 import { type EtcdHealth, etcdHealth } from "../src/etcd/health.ts";
+import { lastWords } from "../src/etcd/last-words.ts";
 import { leaveMembers } from "../src/etcd/leave.ts";
 import { settleMember } from "../src/etcd/member.ts";
 import { readRecord } from "../src/etcd/record.ts";
@@ -56,8 +57,7 @@ async function poll(ctx: Ctx): Promise<Poll<true>> {
   const container = await ctx.docker.inspect("etcd");
   // Docker starts it again and again; what it says is the reason, so there is nothing to wait for.
   if (container && !container.running && container.exitCode !== 0) {
-    const log = await ctx.docker.logs("etcd", 5);
-    throw new AppError(`etcd ended with code ${container.exitCode}; its last lines: ${log.trim()}`);
+    throw new AppError(`etcd ended with code ${container.exitCode}; it says: ${await lastWords(ctx.docker)}`);
   }
   const missing = whatIsMissing(await health(ctx), ctx);
   return missing ? { missing } : { value: true };

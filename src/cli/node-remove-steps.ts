@@ -2,7 +2,7 @@ import type { Ctx } from "../ctx.ts";
 import { REMOVED_ANNOTATION, REMOVED_BY_ANNOTATION } from "../daemon/removed.ts";
 import { AppError } from "../errors.ts";
 import type { EtcdClient, Member } from "../etcd/client.ts";
-import { expectQuorumWithout, memberOfNode, removeMember } from "../etcd/leave.ts";
+import { expectQuorumWithout, type MemberNode, memberOfNode, removeMember } from "../etcd/leave.ts";
 import type { Accepts } from "../etcd/probe.ts";
 import { forgetNode } from "../join/store.ts";
 import type { KubeObject } from "../kube/client.ts";
@@ -57,7 +57,7 @@ export async function lookAtDeparture(departure: Departure): Promise<Found> {
   const nodes = await ctx.kube.list("/api/v1/nodes");
   const members = await etcd.members();
   const node = nodes.find(({ metadata }) => metadata.name === name);
-  const member = memberOfNode(members, name);
+  const member = memberOfNode(members, memberNode(name, node));
   if (!node && !member) {
     const names = nodes.map(({ metadata }) => metadata.name).sort();
     throw new AppError(
@@ -83,7 +83,12 @@ export async function removeNode(departure: Departure, found: Found): Promise<Re
   const drained = node ? await emptyNode(departure, found) : false;
   if (node) await mark(departure);
   if (found.member && alive) await waitToLeave(departure, node);
-  const member = await removeMember(ctx, { etcd, node: name, what: `is removing "${name}"`, say });
+  const member = await removeMember(ctx, {
+    etcd,
+    ...memberNode(name, node),
+    what: `is removing "${name}"`,
+    say,
+  });
   // Before the Node goes: a run that is cut off here is still completed by the next one.
   await forgetNode(ctx.kube, { name, now: ctx.clock.now() });
   if (node) await waitToStop(departure, node);
@@ -125,7 +130,7 @@ async function waitToLeave(departure: Departure, node: KubeObject | undefined): 
   const { ctx, name, etcd } = departure;
   const end = ctx.clock.monotonic() + LEAVE_MS;
   const look = async (): Promise<Poll<true>> => {
-    const gone = !memberOfNode(await etcd.members(), name);
+    const gone = !memberOfNode(await etcd.members(), memberNode(name, node));
     const down = node !== undefined && !(await kubeletRuns(departure, node));
     if (gone || down || ctx.clock.monotonic() >= end) return { value: true };
     return { missing: `"${name}" has not left etcd yet` };
@@ -168,9 +173,18 @@ async function deleteNode(departure: Departure): Promise<void> {
   });
 }
 
-async function kubeletRuns({ accepts }: Pick<Departure, "accepts">, node: KubeObject): Promise<boolean> {
+function memberNode(name: string, node: KubeObject | undefined): MemberNode {
+  const ip = node && addressOf(node);
+  return { node: name, ...(ip !== undefined && { ip }) };
+}
+
+function addressOf(node: KubeObject): string | undefined {
   const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
-  const host = addresses.find(({ type }) => type === "InternalIP")?.address;
+  return addresses.find(({ type }) => type === "InternalIP")?.address;
+}
+
+async function kubeletRuns({ accepts }: Pick<Departure, "accepts">, node: KubeObject): Promise<boolean> {
+  const host = addressOf(node);
   const port = Number(node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10_250);
   return host !== undefined && (await accepts({ host, port }));
 }

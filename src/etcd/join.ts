@@ -4,6 +4,7 @@ import { AppError } from "../errors.ts";
 import type { Say } from "../runner/phase.ts";
 import { type Poll, until } from "../runner/wait.ts";
 import { clientUrl, type EtcdClient, hexId, type Member } from "./client.ts";
+import { lastWords } from "./last-words.ts";
 import { type MemberLock, takeMemberLock } from "./lock.ts";
 import { hasData, ownMember, ownPeerUrl, type Ways } from "./own.ts";
 import { signOfLife } from "./probe.ts";
@@ -232,12 +233,12 @@ async function catchUp(
 }
 
 async function ended(ctx: Ctx, exitCode: number | undefined): Promise<AppError> {
-  const log = (await ctx.docker.logs("etcd", 5)).trim();
-  const full = log.includes("no space left on device");
+  const words = await lastWords(ctx.docker);
+  const full = words.includes("no space left on device");
   return new AppError(
     full
-      ? `Cannot join etcd: the file system of "${ctx.config.etcdDataDir}" is full; etcd's last lines: ${log}`
-      : `Cannot join etcd: its container ended${exitCode === undefined ? "" : ` with code ${exitCode}`}; its last lines: ${log}`,
+      ? `Cannot join etcd: the file system of "${ctx.config.etcdDataDir}" is full; etcd says: ${words}`
+      : `Cannot join etcd: its container ended${exitCode === undefined ? "" : ` with code ${exitCode}`}; it says: ${words}`,
     {
       hint: full
         ? `free space on the file system of ${ctx.config.etcdDataDir} and run the command again`

@@ -11,9 +11,16 @@ import { isPassing } from "./wire.ts";
 /** etcd takes the next change some seconds after the last one. */
 const REMOVE_MS = 30_000;
 
+/** A node, as its member can be known by: one that never started has an address, and no name. */
+export interface MemberNode {
+  node: string;
+  ip?: string;
+}
+
 /** The member of a node. */
-export function memberOfNode(members: readonly Member[], node: string): Member | undefined {
-  return members.find(({ name }) => name === node);
+export function memberOfNode(members: readonly Member[], { node, ip }: MemberNode): Member | undefined {
+  const isAt = (url: string) => new URL(url).hostname === ip;
+  return members.find(({ name, peerUrls }) => name === node || (name === "" && peerUrls.some(isAt)));
 }
 
 /** @throws AppError that says what would follow, when the others would have no majority without this member */
@@ -38,14 +45,21 @@ export async function expectQuorumWithout(
  */
 export async function removeMember(
   ctx: Pick<Ctx, "node" | "clock" | "signal" | "log">,
-  { etcd, node, what, ...rest }: { etcd: EtcdClient; node: string; what: string; say?: Say; waitMs?: number },
+  {
+    etcd,
+    node,
+    ip,
+    what,
+    ...rest
+  }: MemberNode & { etcd: EtcdClient; what: string; say?: Say; waitMs?: number },
 ): Promise<boolean> {
-  if (!memberOfNode(await etcd.members(), node)) return false;
+  const whose = { node, ...(ip !== undefined && { ip }) };
+  if (!memberOfNode(await etcd.members(), whose)) return false;
   const lock = await takeMemberLock(ctx, { etcd, what, ...rest });
   let removed = false;
   const attempt = async () => {
     const members = await etcd.members();
-    const member = memberOfNode(members, node);
+    const member = memberOfNode(members, whose);
     if (!member) return { value: removed };
     await expectQuorumWithout(member, { etcd, members });
     await lock.check();

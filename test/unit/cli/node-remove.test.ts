@@ -127,6 +127,20 @@ describe("a node that is down", () => {
     expect(nodesOf(c)).toEqual(["m1", "m2", "w1"]);
   });
 
+  test("whose join was cut off before its member got a name goes with that member", async () => {
+    await using c = await cluster({ down: ["w1"] });
+    const learner = {
+      name: "",
+      peerUrls: ["https://10.0.0.21:2380"],
+      clientUrls: [],
+      learner: true,
+      up: false,
+    };
+    Object.assign(c.etcd.voter("w1", "10.0.0.21"), learner);
+    expect(await c.remove("w1")).toEqual({ node: true, member: true, drained: false });
+    expect(membersOf(c)).toEqual(["m1", "m2", "m3"]);
+  });
+
   test("of which only the member is left goes out of etcd", async () => {
     await using c = await cluster({ down: ["m3"] });
     c.w.kube.lists.set("/api/v1/nodes", []);

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { EtcdError } from "../../../src/etcd/wire.ts";
 import { LOCK_KEY } from "../../../src/etcd/lock.ts";
 import { paths } from "../../../src/paths.ts";
-import { container } from "../../fake/docker.ts";
+import { lastWords } from "../../../src/etcd/last-words.ts";
+import { container, fakeDocker } from "../../fake/docker.ts";
 import { joining, type Joining, recordOf, WAL } from "./help.ts";
 
 /** Who is a member, and whether with a vote. */
@@ -146,7 +147,7 @@ describe("a master that joins", () => {
       j.w.machine.docker.containers.set("etcd", container("etcd", { status: "restarting (2)", exitCode: 2 }));
     };
     await expect(j.settle()).rejects.toThrow(
-      'Cannot join etcd: the file system of "/var/opt/pf9/etcd/data" is full; etcd\'s last lines: panic: write wal: no space left on device',
+      'Cannot join etcd: the file system of "/var/opt/pf9/etcd/data" is full; etcd says: panic: write wal: no space left on device',
     );
     expect(j.etcd.keys.size).toBe(0);
     j.w.clock.onSleep = () => {
@@ -184,6 +185,30 @@ describe("a master that joins", () => {
       "Cannot join etcd within 120 s: learner is catching up: index 0 of 100",
     );
     expect(j.etcd.keys.size).toBe(0);
+  });
+});
+
+describe("why etcd ended", () => {
+  const say = async (...lines: string[]) => {
+    const docker = fakeDocker();
+    docker.output.set("etcd", `${lines.join("\n")}\n`);
+    return await lastWords(docker);
+  };
+  const fatal = JSON.stringify({
+    level: "fatal",
+    msg: "failed to commit tx",
+    error: "write /db: no space left on device",
+    stacktrace: "go.etcd.io/etcd/mvcc",
+  });
+  const begun = JSON.stringify({ level: "info", msg: "starting an etcd server" });
+
+  test("is told by its last fatal line, though it was started again since", async () => {
+    expect(await say(begun, fatal, begun)).toBe("failed to commit tx: write /db: no space left on device");
+  });
+
+  test("is told by a panic, and by the last line where nothing is grave", async () => {
+    expect(await say("panic: freepages", "", "goroutine 1 [running]:")).toBe("panic: freepages");
+    expect(await say(begun, "bye")).toBe("bye");
   });
 });
 
