@@ -9,8 +9,11 @@ const WHOLE = 1372;
 const CUT = 4000;
 const NAMESPACE = "default";
 
+/** Where a pod says who asks. */
+export const WHOAMI_PORT = 5353;
+
 /** A pod of the set, on its node. */
-interface PairPod {
+export interface PairPod {
   name: string;
   ip: string;
   node: string;
@@ -27,7 +30,7 @@ export async function podOnEveryNode(master: TestNode): Promise<void> {
       kind: "ConfigMap",
       metadata: { name: NAME, namespace: NAMESPACE },
       // Answers over HTTP on port 8080 that it is well.
-      data: { Corefile: ".:5353 {\n  whoami\n  health :8080\n}\n" },
+      data: { Corefile: `.:${WHOAMI_PORT} {\n  whoami\n  health :8080\n}\n` },
     },
     {
       apiVersion: "apps/v1",
@@ -42,7 +45,13 @@ export async function podOnEveryNode(master: TestNode): Promise<void> {
       apiVersion: "v1",
       kind: "Service",
       metadata: { name: NAME, namespace: NAMESPACE },
-      spec: { selector: labels, ports: [{ port: 8080 }] },
+      spec: {
+        selector: labels,
+        ports: [
+          { name: "http", port: 8080 },
+          { name: "whoami", port: WHOAMI_PORT, protocol: "UDP" },
+        ],
+      },
     },
   );
 }
@@ -63,8 +72,8 @@ const podSpec = (image: string) => ({
   volumes: [{ name: "config", configMap: { name: NAME } }],
 });
 
-/** Waits until there is a ready pod on each of the nodes. */
-async function readyPods(master: TestNode, nodes: readonly TestNode[]): Promise<PairPod[]> {
+/** Waits until there is a ready pod on each of the nodes. @returns those pods, and none of other nodes */
+export async function readyPods(master: TestNode, nodes: readonly TestNode[]): Promise<PairPod[]> {
   return await waitUntil(
     async () => {
       const { items } = await master.get(`pods -n ${NAMESPACE} -l app=${NAME}`);
@@ -80,7 +89,7 @@ async function readyPods(master: TestNode, nodes: readonly TestNode[]): Promise<
         .filter(({ name }) => !pods.some(({ node }) => node === name))
         .map(({ name }) => name);
       if (missing.length > 0) throw new Error(`no ready pod on ${missing.join(", ")}`);
-      return pods;
+      return pods.filter((pod) => nodes.some(({ name }) => name === pod.node));
     },
     { what: "a ready pod on every node", deadlineMs: 240_000 },
   );
@@ -107,15 +116,20 @@ export async function everyPairReaches(
   }
 }
 
+/** The pod of a node: runs programs of this machine on its network, and gives what they write. */
+export async function podOf(node: TestNode): Promise<(argv: string[]) => Promise<string>> {
+  const pid = Number(
+    await node.sh(`docker inspect -f '{{.State.Pid}}' $(docker ps -q --filter name=k8s_POD_${NAME}-)`),
+  );
+  return (argv) => inNetworkInside({ host: node.name, pid }, argv);
+}
+
 /** From one pod to all others. @throws naming what was not reached */
 async function reach(
   node: TestNode,
   { others, service }: { others: string[]; service: string },
 ): Promise<void> {
-  const pid = Number(
-    await node.sh(`docker inspect -f '{{.State.Pid}}' $(docker ps -q --filter name=k8s_POD_${NAME}-)`),
-  );
-  const inPod = (argv: string[]) => inNetworkInside({ host: node.name, pid }, argv);
+  const inPod = await podOf(node);
   const ping = (ip: string, bytes: number) =>
     inPod(["ping", "-q", "-c", "1", "-W", "2", "-s", String(bytes), ip]);
   const get = (ip: string) =>
