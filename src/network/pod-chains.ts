@@ -1,5 +1,6 @@
 import type { Ctx } from "../ctx.ts";
 import type { AnyWanted } from "../host/kinds/index.ts";
+import { TUNNEL_PORT } from "./pod-routes.ts";
 
 /** What the names of our chains begin with. */
 export const CHAIN_PREFIX = "PF9-";
@@ -31,4 +32,22 @@ export function podChains({ config, node }: Pick<Ctx, "config" | "node">): AnyWa
       rules: [`-d ${containersCidr} -j RETURN`, `-d ${MULTICAST} -j RETURN`, "-j MASQUERADE"],
     },
   ];
+}
+
+/**
+ * The chain that lets packets of the tunnel in from the nodes that are reached through it, whatever else the host drops, and from
+ * nobody else: whoever may send into the tunnel can write any address of a pod into its packets.
+ *
+ * @param peers addresses of those nodes; without any there is no chain
+ */
+export function tunnelChain(peers: readonly string[]): AnyWanted {
+  const accepts = peers.toSorted().map((ip) => `-s ${ip}/32 -j ACCEPT`);
+  return {
+    kind: "chain",
+    table: "filter",
+    name: `${CHAIN_PREFIX}INPUT`,
+    from: "INPUT",
+    match: `-p udp -m udp --dport ${TUNNEL_PORT}`,
+    ...(peers.length > 0 && { rules: [...accepts, "-j DROP"] }),
+  };
 }

@@ -25,6 +25,7 @@ interface FakeLink {
 export function fakeNetwork(machine: FakeMachine): FakeNetwork {
   const network: FakeNetwork = {
     chains: new Map([
+      ["filter INPUT", []],
       ["filter FORWARD", []],
       ["nat POSTROUTING", []],
     ]),

@@ -7,10 +7,10 @@ export interface ChainWanted {
   table: "filter" | "nat";
   /** Begins with `PF9-`. */
   name: string;
-  /** In the words of `iptables -S`, without `-A NAME`. */
-  rules: readonly string[];
+  /** In the words of `iptables -S`, without `-A NAME`. Absent: there is to be no such chain. */
+  rules?: readonly string[];
   /** The built-in chain that leads into it, before all rules that are there. */
-  from: "FORWARD" | "POSTROUTING";
+  from: "INPUT" | "FORWARD" | "POSTROUTING";
   /** For which packets, in the words of `iptables -S`; all when absent. */
   match?: string;
 }
@@ -38,8 +38,10 @@ export const chainKind: Kind<ChainWanted, ChainFound> = {
   },
   // Where the way in stands is not compared: others put theirs in front as well, and nobody would ever be done.
   same: (found, wanted) =>
-    Bun.deepEquals(found.rules, wanted.rules) && Bun.deepEquals(found.jumps, [jumpOf(wanted)]),
+    Bun.deepEquals(found.rules, wanted.rules ?? null) &&
+    Bun.deepEquals(found.jumps, wanted.rules ? [jumpOf(wanted)] : []),
   async apply(machine, wanted) {
+    if (!wanted.rules) return await remove(machine, wanted);
     const { jumps } = await chainKind.read(machine, wanted);
     await restore(machine, [
       `*${wanted.table}`,
@@ -53,13 +55,11 @@ export const chainKind: Kind<ChainWanted, ChainFound> = {
   },
   async restore(machine, { key }) {
     const [table = "", name = ""] = key.split(" ");
-    const saved = await machine.run(["iptables-save", "-t", table], { check: false }).catch(() => undefined);
-    const script = saved?.exitCode === 0 ? removalScript(saved.stdout, name) : "";
-    if (script) await restore(machine, [script.trimEnd()]);
+    await remove(machine, { table, name });
   },
   describe: (found, wanted) => ({
     from: found.rules ? `${found.rules.length} rules` : "absent",
-    to: `${wanted.rules.length} rules, from ${wanted.from}`,
+    to: wanted.rules ? `${wanted.rules.length} rules, from ${wanted.from}` : "absent",
   }),
 };
 
@@ -70,6 +70,12 @@ async function show(machine: Machine, table: string, chain: string): Promise<str
   const argv = ["iptables", "-w", WAIT, "-t", table, "-S", chain];
   const shown = await machine.run(argv, { check: false }).catch(() => undefined);
   return shown?.exitCode === 0 ? shown.stdout.split("\n") : undefined;
+}
+
+async function remove(machine: Machine, { table, name }: { table: string; name: string }): Promise<void> {
+  const saved = await machine.run(["iptables-save", "-t", table], { check: false }).catch(() => undefined);
+  const script = saved?.exitCode === 0 ? removalScript(saved.stdout, name) : "";
+  if (script) await restore(machine, [script.trimEnd()]);
 }
 
 async function restore(machine: Machine, lines: readonly string[]): Promise<void> {

@@ -91,7 +91,7 @@ export const endpointAgent: Check = {
       return [
         {
           message: `The security agent ${name} is active (${found}); expected none that changes the packet filter or ends containers`,
-          hint: `have its policy leave alone the iptables chains KUBE-*, CNI-* and DOCKER*, the interfaces cni0 and veth*, the blocks ${config.containersCidr} and ${config.servicesCidr}, and the programs in /opt/pf9`,
+          hint: `have its policy leave alone the iptables chains KUBE-*, CNI-*, PF9-* and DOCKER*, the interfaces cni0, pf9-vxlan and veth*, the blocks ${config.containersCidr} and ${config.servicesCidr}, and the programs in /opt/pf9`,
         },
       ];
     }),

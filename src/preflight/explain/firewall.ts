@@ -46,7 +46,7 @@ export const firewall: Explanations = {
     why: "They flush chains that Kubernetes made. Services fail until kube-proxy's next turn, and what the agent's policy refuses fails for good.",
     ways: [
       [
-        "Have its policy leave alone the chains KUBE-*, CNI-* and DOCKER*, the interfaces cni0 and veth*, pods' and services' blocks, and programs in /opt/pf9.",
+        "Have its policy leave alone the chains KUBE-*, CNI-*, PF9-* and DOCKER*, the interfaces cni0, pf9-vxlan and veth*, pods' and services' blocks, and programs in /opt/pf9.",
       ],
       ["Go on, and watch iptables -S for chains that go missing."],
     ],

@@ -88,6 +88,17 @@ describe("chain", () => {
     expect([...t.network.chains].sort()).toEqual(right);
   });
 
+  test("one that is not wanted any more goes, and only that", async () => {
+    await using t = await setUp();
+    t.network.chains.set("nat POSTROUTING", ["-A POSTROUTING -j KUBE-POSTROUTING"]);
+    await t.apply(chain);
+    const { rules: _, ...none } = chain;
+    expect(await t.same(none)).toBe(false);
+    await t.apply(none);
+    expect(await t.same(none)).toBe(true);
+    expect(t.network.chains.get("nat POSTROUTING")).toEqual(["-A POSTROUTING -j KUBE-POSTROUTING"]);
+  });
+
   test("others in front of the way in are no difference", async () => {
     await using t = await setUp();
     await t.apply(chain);

@@ -62,7 +62,7 @@ describe("060-network-configure, with other nodes", () => {
     await t.start();
     expect((await undoAll(t.machine, { records: t.journal.records() })).failures).toEqual([]);
     expect([t.blocks(), t.network.links.size]).toEqual([[], 0]);
-    expect([...t.network.chains.keys()]).toEqual(["filter FORWARD", "nat POSTROUTING"]);
+    expect([...t.network.chains.keys()]).toEqual(["filter INPUT", "filter FORWARD", "nat POSTROUTING"]);
     expect([...t.network.chains.values()].flat()).toEqual([]);
   });
 
@@ -119,11 +119,30 @@ describe("060-network-configure, with other nodes", () => {
     expect([t.blocks(), t.network.links.size]).toEqual([[], 0]);
   });
 
+  test("lets packets of the tunnel in from the nodes at its other ends, and from nobody else", async () => {
+    await using t = await setUp();
+    await t.peers(near, far, { ...far, name: "w3", ip: "10.6.0.3", podCidr: "10.20.3.0/24" });
+    await t.start();
+    expect(t.network.chains.get("filter INPUT")).toEqual([
+      "-A INPUT -p udp -m udp --dport 8472 -j PF9-INPUT",
+    ]);
+    expect(t.network.chains.get("filter PF9-INPUT")).toEqual([
+      "-N PF9-INPUT",
+      "-A PF9-INPUT -s 10.6.0.3/32 -j ACCEPT",
+      "-A PF9-INPUT -s 10.7.0.7/32 -j ACCEPT",
+      "-A PF9-INPUT -j DROP",
+    ]);
+    await t.peers(near);
+    await t.start();
+    expect(t.network.chains.get("filter INPUT")).toEqual([]);
+    expect(t.network.chains.has("filter PF9-INPUT")).toBe(false);
+  });
+
   test("leaves all of it to another plugin", async () => {
     await using t = await setUp({ networkPlugin: "noop" });
     await t.peers(near, far);
     await t.start();
-    expect([t.blocks(), t.network.links.size, t.network.chains.size]).toEqual([[], 0, 2]);
+    expect([t.blocks(), t.network.links.size, t.network.chains.size]).toEqual([[], 0, 3]);
   });
 
   test("a dry run tells what would be, and changes nothing", async () => {
@@ -133,7 +152,7 @@ describe("060-network-configure, with other nodes", () => {
     const planned = t.plan.map(({ kind, to }) => `${kind}: ${to}`);
     expect(planned).toContain("peerRoutes: 10.20.1.0/24, 10.20.2.0/24");
     expect(planned).toContain("tunnel: UDP port 8472, 1 nodes");
-    expect([t.blocks(), t.network.links.size, t.network.chains.size]).toEqual([[], 0, 2]);
+    expect([t.blocks(), t.network.links.size, t.network.chains.size]).toEqual([[], 0, 3]);
   });
 });
 

@@ -108,7 +108,7 @@ const warnings: Case[] = [
   [
     "a security agent",
     active("falcon-sensor.service"),
-    "EndpointAgent: The security agent CrowdStrike Falcon is active (falcon-sensor.service); expected none that changes the packet filter or ends containers => have its policy leave alone the iptables chains KUBE-*, CNI-* and DOCKER*, the interfaces cni0 and veth*, the blocks 10.20.0.0/16 and 10.21.0.0/16, and the programs in /opt/pf9",
+    "EndpointAgent: The security agent CrowdStrike Falcon is active (falcon-sensor.service); expected none that changes the packet filter or ends containers => have its policy leave alone the iptables chains KUBE-*, CNI-*, PF9-* and DOCKER*, the interfaces cni0, pf9-vxlan and veth*, the blocks 10.20.0.0/16 and 10.21.0.0/16, and the programs in /opt/pf9",
   ],
   [
     "NetworkManager with some of ours",
