@@ -24,7 +24,7 @@ export interface NodeWatch {
   current: () => Pick<Ctx, "kube" | "node" | "config" | "bundle"> | undefined;
   /** Told what is new, in words. */
   tell: (words: string) => void;
-  /** The peers, or what this node is to do, are others now. */
+  /** The peers, or what this node is to do, are others now; or the API is back, and what was between may have taken routes with it. */
   onChange: () => void;
   clock: Clock;
   /** From 0 up to 1. */
@@ -42,8 +42,15 @@ export interface NodeWatch {
 export async function followNodes(watch: NodeWatch): Promise<void> {
   const { signal, clock, random } = watch;
   let delay = RETRY_MS.first;
+  let missed = false;
   while (!signal.aborted) {
-    const ok = await followFromList(watch).catch(() => false);
+    const back = missed;
+    missed = true;
+    const onList = () => {
+      if (back) watch.onChange();
+      missed = false;
+    };
+    const ok = await followFromList(watch, onList).catch(() => false);
     delay = ok ? RETRY_MS.first : Math.min(delay * 2, RETRY_MS.longest);
     // By chance shorter or longer, so that all nodes do not come at once to a server that is back.
     await clock.sleep(delay * (0.75 + random() / 2), signal);
@@ -51,13 +58,14 @@ export async function followNodes(watch: NodeWatch): Promise<void> {
 }
 
 /** Lists the nodes, and follows them until a watch breaks. @returns true when the server has told more than the list */
-async function followFromList(watch: NodeWatch): Promise<boolean> {
+async function followFromList(watch: NodeWatch, onList: () => void): Promise<boolean> {
   const ctx = watch.current();
   if (!ctx) return false;
   const { status, body } = await ctx.kube.request("GET", NODES);
   const { items = [], metadata } = body;
   // A cluster without nodes is one that does not know its nodes yet, or not any more.
   if (status !== 200 || items.length === 0) return false;
+  onList();
   const nodes = new Nodes(watch, ctx);
   for (const node of items) await nodes.learn(node);
   await nodes.save();

@@ -172,6 +172,13 @@ describe("followNodes()", () => {
   });
 });
 
+test("a look is asked for when the API is back: what was between may have taken routes with it", async () => {
+  await using t = await setUp([[self], "down", "down", [self]]);
+  t.streams([{ type: "ADDED", object: self }]);
+  await t.run();
+  expect([t.changes(), t.told]).toEqual([1, []]);
+});
+
 describe("a node that is removed from its cluster", () => {
   const notes = { "nodelet.pf9.io/removed": "true", "nodelet.pf9.io/removed-by": "root on m2" };
 
