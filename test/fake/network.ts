@@ -112,14 +112,15 @@ function ip(
     rmSync(`${machine.root}/sys/class/net/${name}`, { recursive: true });
   }
   if (object === "link" && verb === "set" && rest.includes("up"))
-    Object.assign(link, { mac: after("address"), mtu: Number(after("mtu")), up: true });
+    Object.assign(link, { mtu: Number(after("mtu")), up: true });
   if (object === "address" && verb !== "show") {
     const address = (rest[0] ?? "").replace(/\/32$/, "");
     link.addresses = link.addresses.filter((one) => one !== address);
     if (verb === "replace") link.addresses.push(address);
   }
   if (object === "neigh" && verb === "replace") link.neighbours.set(rest[0] ?? "", after("lladdr"));
-  if (object === "neigh" && verb === "del") link.neighbours.delete(rest[0] ?? "");
+  if (object === "neigh" && verb === "del" && !link.neighbours.delete(rest[0] ?? ""))
+    return { exitCode: 2, stderr: "RTNETLINK answers: No such file or directory\n" };
   if (verb !== "show") return {};
   return {
     stdout: JSON.stringify(

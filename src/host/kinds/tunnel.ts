@@ -68,12 +68,13 @@ export const tunnelKind: Kind<TunnelWanted, TunnelFound> = {
   async apply(machine, wanted) {
     const { name, link } = wanted;
     const { link: found } = await tunnelKind.read(machine, wanted);
-    // The port of one that is there cannot be changed.
-    if (found && found.port !== link?.port) await remove(machine, name);
+    // Its port cannot be changed, and with another MAC the kernel forgets all neighbours: then it is made anew.
+    const before = found?.port === link?.port && found?.mac === link?.mac ? found : undefined;
+    if (found && !before) await remove(machine, name);
     if (!link) return;
-    if (found?.port !== link.port) await add(machine, name, link);
-    const before = found?.port === link.port ? found : undefined;
-    await ip(machine, ["link", "set", "dev", name, "address", link.mac, "mtu", String(link.mtu), "up"]);
+    if (!before) await add(machine, name, link);
+    if (before?.mtu !== link.mtu || !before.up)
+      await ip(machine, ["link", "set", "dev", name, "mtu", String(link.mtu), "up"]);
     const lines = [
       ...(before?.addresses ?? [])
         .filter((one) => one !== link.address)

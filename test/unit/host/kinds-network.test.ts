@@ -210,6 +210,16 @@ describe("tunnel", () => {
     expect(await t.same(tunnel(more))).toBe(true);
   });
 
+  test("a node that comes or goes does not touch the ways to the others", async () => {
+    await using t = await setUp();
+    await t.apply(tunnel());
+    t.machine.calls.length = 0;
+    const [one] = link.neighbours;
+    await t.apply(tunnel({ neighbours: one ? [one] : [] }));
+    expect(t.machine.calls.filter((call) => call.startsWith("ip link"))).toEqual([]);
+    expect([...(t.network.links.get("pf9-vxlan")?.neighbours.keys() ?? [])]).toEqual(["10.20.2.0"]);
+  });
+
   test("one that is down is brought up, and one that nobody needs any more goes", async () => {
     await using t = await setUp();
     await t.apply(tunnel());
