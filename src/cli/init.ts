@@ -33,6 +33,8 @@ export async function init(
     purpose: options.dryRun ? "plan" : "change",
     // Told together with everything else that is wrong.
     withoutBundle: true,
+    // A host that joined has perhaps none, and is told first that it is no place for init.
+    bundleLater: true,
   });
   if (session.recorded?.joined) {
     throw new UsageError(
@@ -42,6 +44,7 @@ export async function init(
       },
     );
   }
+  if (session.recorded && session.bundleProblem) throw session.bundleProblem;
   if (session.ctx.config.role !== "master") {
     throw new UsageError(`Cannot make a ${session.ctx.config.role} with init; expected the role master`);
   }
