@@ -46,6 +46,7 @@ export async function checkHost(
     installed: recorded !== undefined,
     ...(recorded && { cluster: recorded }),
     ...(bundleProblem && { bundleProblem: wordsOf(bundleProblem) }),
+    joining,
     ...options,
   });
   const unseen = joining && !recorded ? "a master gives them to a node that joins" : undefined;

@@ -20,6 +20,7 @@ export const crossChecks: readonly CrossCheck[] = [
   ),
   ...portChecks(),
   { keys: ["masterVip", "masterVipInterface"], problem: vipWithoutInterface },
+  { keys: ["masterVip", "nodeIp"], problem: vipIsNode },
   { keys: ["etcdHeartbeatInterval", "etcdElectionTimeout"], problem: electionTooShort },
   { keys: ["cpuManagerPolicy", "reservedCpus"], problem: staticWithoutReserved },
   { keys: ["extraEnv"], problem: keyAsVariable },
@@ -91,6 +92,12 @@ function vipWithoutInterface({ masterVip, masterVipInterface }: Config): string 
   return masterVip === undefined
     ? `masterVipInterface ${masterVipInterface} is set and masterVip is not; expected both or none`
     : `masterVip ${masterVip} is set and masterVipInterface is not; expected both or none`;
+}
+
+// The address moves from master to master, and a node keeps its own.
+function vipIsNode({ masterVip, nodeIp }: Config): string | undefined {
+  if (masterVip === undefined || masterVip !== nodeIp) return undefined;
+  return `masterVip and nodeIp are both ${masterVip}; expected an address that no node has`;
 }
 
 function electionTooShort({ etcdHeartbeatInterval, etcdElectionTimeout }: Config): string | undefined {

@@ -16,6 +16,8 @@ export interface Plan {
   installed: boolean;
   /** What the host is recorded as. */
   cluster?: { clusterId: string; role: string };
+  /** The node comes to a cluster that is there already. */
+  joining?: boolean;
   /** Nothing follows: somebody only wants to know how the host is. */
   looking?: boolean;
 }

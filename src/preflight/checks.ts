@@ -15,6 +15,7 @@ import * as platform from "./checks/platform.ts";
 import * as runtimes from "./checks/runtimes.ts";
 import * as settings from "./checks/settings.ts";
 import * as space from "./checks/space.ts";
+import * as vip from "./checks/vip.ts";
 
 /** Every check of a host, in the order in which findings are shown. The bundle's files have checks of their own. */
 export const checks: readonly Check[] = [
@@ -50,6 +51,8 @@ export const checks: readonly Check[] = [
   names.hostnameUnresolved,
   network.nodeIpMissing,
   interfaces.masterIpConflict,
+  vip.vipInterfaceMissing,
+  vip.vipInUse,
   network.cidrOverlap,
   interfaces.bridgeConflict,
   interfaces.networkLeftovers,

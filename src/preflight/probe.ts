@@ -98,6 +98,8 @@ export interface HostProbe {
    * @returns milliseconds of each write; undefined when nothing could be written
    */
   syncedWrites(path: string): Promise<readonly number[] | undefined>;
+  /** True when a host has this address: it accepts or refuses a connection within a second. */
+  answers(address: string, port: number): Promise<boolean>;
   /** Who listens on these TCP ports. */
   listeners(ports: readonly number[]): Promise<readonly Listener[]>;
   /** The units as systemd knows them; undefined when systemd does not answer. */

@@ -3,6 +3,7 @@ import { access, readdir, readFile, realpath, stat, statfs } from "node:fs/promi
 import { availableParallelism, machine, networkInterfaces, release } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DOCKER_SOCKET } from "../docker/api.ts";
+import { codeOf } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { lookAtEngine } from "../docker/look.ts";
 import { BASE_ENV } from "../host/run.ts";
@@ -11,6 +12,9 @@ import type { HostProbe, ProbedAddress, ProbedUnit, Space } from "./probe.ts";
 import { measureSyncedWrites } from "./synced-writes.ts";
 
 const PROGRAM_DEADLINE_MS = 10_000;
+
+/** A host of the same network answers much sooner. Milliseconds. */
+const ANSWER_MS = 1000;
 
 /** The running host. It reads what the kernel offers as files; the programs that it starts are systemctl, iptables and nft. */
 export function systemProbe(host: Host): HostProbe {
@@ -41,6 +45,7 @@ export function systemProbe(host: Host): HostProbe {
     writable: async (path) => await allowed(await nearest(place(path)), constants.W_OK),
     syncedWrites: async (path) =>
       await measureSyncedWrites(await nearest(place(path))).catch(() => undefined),
+    answers: isAnswered,
     listeners: async (ports) => findListeners(ports, { proc: "/proc" }),
     units: (names) => showUnits(host, names),
     activeUnits: () => listActiveUnits(host),
@@ -56,6 +61,23 @@ function readAddresses(): ProbedAddress[] {
       cidr ? [{ interface: name, address, cidr, internal }] : [],
     ),
   );
+}
+
+/** A refusal is an answer too: only somebody who has the address can refuse. */
+async function isAnswered(hostname: string, port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ANSWER_MS);
+  const refused = (error: Error) => resolve(codeOf(error) === "ECONNREFUSED");
+  const connection = Bun.connect({
+    hostname,
+    port,
+    socket: { data() {}, open: () => resolve(true), connectError: (_socket, error) => refused(error) },
+  });
+  connection.catch(refused);
+  const found = await promise;
+  clearTimeout(timer);
+  connection.then((socket) => socket.end()).catch(() => {});
+  return found;
 }
 
 function allowed(path: string, mode: number): Promise<boolean> {

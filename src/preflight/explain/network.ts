@@ -36,6 +36,25 @@ export const network: Explanations = {
       ["Leave it out: it is the node's address then."],
     ],
   },
+  VipInterfaceMissing: {
+    checked: "On a master with masterVip: that the interface of masterVipInterface is on this host.",
+    why: "Keepalived puts the address of the masters on that interface and does not start without it.",
+    ways: [
+      ["Set --master-vip-interface to the interface that is in the network of the masters."],
+      ["Leave out --master-vip and --master-vip-interface: nodes find the masters without it."],
+    ],
+  },
+  VipInUse: {
+    checked:
+      "On a first master: that no interface has masterVip, and that nobody accepts or refuses a connection to its port of the API.",
+    why: "Two hosts with one address take its packets from each other, and clients reach now the one, now the other.",
+    ways: [
+      [
+        "Set --master-vip to an address of the masters' network that nobody has and no DHCP server gives away.",
+      ],
+      ["Take the address from the host that has it: ip address del ADDRESS/PREFIX dev NAME."],
+    ],
+  },
   CidrOverlap: {
     checked:
       "containersCidr and servicesCidr against the routes and addresses of this host, bridges for containers left out.",

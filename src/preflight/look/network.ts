@@ -10,6 +10,8 @@ export interface NetworkFacts {
   addresses: readonly ProbedAddress[];
   networks: readonly Route[];
   listeners: readonly Listener[];
+  /** Another host has the address that the masters are to have in common. */
+  vipAnswers: boolean;
   /** Names of all interfaces, with an address or without. */
   interfaces: readonly string[];
   /** Of the interface that has the node's address; undefined when none has it. */
@@ -38,7 +40,7 @@ const NETWORK_MANAGER = {
 export async function lookAtNetwork(probe: HostProbe, plan: Plan): Promise<NetworkFacts> {
   const addresses = probe.addresses();
   const uplink = addresses.find(({ address }) => address === plan.node.ip)?.interface;
-  const [routes, listeners, interfaces, mtu, firewallRules, nftRules, names, unmanagedDevices] =
+  const [routes, listeners, interfaces, mtu, firewallRules, nftRules, names, unmanagedDevices, vipAnswers] =
     await Promise.all([
       probe.readText("/proc/net/route"),
       probe.listeners(portsOf(plan).map(({ port }) => port)),
@@ -48,6 +50,7 @@ export async function lookAtNetwork(probe: HostProbe, plan: Plan): Promise<Netwo
       probe.nftRules(),
       lookAtNames(probe),
       readUnmanaged(probe),
+      hasVip(probe, plan),
     ]);
   const own = addresses.map((one) => ({ interface: one.interface, cidr: networkOf(one.cidr) }));
   const byRoute = parseRoutes(routes ?? "").filter(({ cidr }) => cidr !== DEFAULT_ROUTE);
@@ -63,7 +66,15 @@ export async function lookAtNetwork(probe: HostProbe, plan: Plan): Promise<Netwo
     firewallRules,
     nftRules,
     unmanagedDevices,
+    vipAnswers,
   };
+}
+
+/** A node that is one already, or comes to a cluster, has or finds the address in use: by its own. */
+async function hasVip(probe: HostProbe, { config, installed, joining }: Plan): Promise<boolean> {
+  const { masterVip, apiPort, role } = config;
+  if (masterVip === undefined || installed || joining || role !== "master") return false;
+  return await probe.answers(masterVip, apiPort);
 }
 
 async function lookAtNames(probe: HostProbe) {

@@ -146,6 +146,10 @@ describe("loadConfig() checks keys together", () => {
       "masterIp: 10.21.0.7",
       "masterIp: masterIp 10.21.0.7 is in servicesCidr 10.21.0.0/16; expected an address outside",
     ],
+    [
+      "{masterVip: 10.0.0.5, masterVipInterface: eth0, nodeIp: 10.0.0.5}",
+      "nodeIp: masterVip and nodeIp are both 10.0.0.5; expected an address that no node has",
+    ],
     ["apiPort: 10250", "apiPort: apiPort 10250 is a port of the kubelet; expected another"],
     [
       "etcdPeerPort: 2379",

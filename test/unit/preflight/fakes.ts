@@ -73,6 +73,8 @@ export interface Overrides {
   missingPrograms?: readonly string[];
   addresses?: ReturnType<HostProbe["addresses"]>;
   listeners?: readonly Partial<Listener>[];
+  /** Addresses of other hosts that answer. */
+  answering?: readonly string[];
   units?: readonly Partial<ProbedUnit>[] | "none";
   engine?: Partial<ProbedEngine> | "none";
   activeUnits?: readonly string[];
@@ -133,6 +135,7 @@ export function healthyProbe(over: Overrides = {}): HostProbe {
       over.writes === "none"
         ? undefined
         : (over.writes ?? [[0.2, 100]]).flatMap(([ms, times]) => Array<number>(times).fill(ms)),
+    answers: async (address) => over.answering?.includes(address) ?? false,
     listeners: async (ports) =>
       (over.listeners ?? []).map(listener).filter(({ port }) => ports.includes(port)),
     units: async (names) =>
@@ -211,6 +214,7 @@ const IMAGES = [
   "kube-scheduler",
   "kube-proxy",
   "haproxy",
+  "keepalived",
 ];
 
 /** Entries of a whole bundle: images of 100 MiB, programs of 50 MiB. */

@@ -3,7 +3,7 @@ import { EMPTY_BUNDLE } from "../../../src/bundle/bundle.ts";
 import { checks } from "../../../src/preflight/checks.ts";
 import { allCodes, bundleCodes } from "../../../src/preflight/codes.ts";
 import { withVerdict } from "../../../src/preflight/preflight.ts";
-import { container, preflight } from "./fakes.ts";
+import { config, container, preflight } from "./fakes.ts";
 
 const NOBODY = { uid: 1000 };
 const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code);
@@ -11,7 +11,8 @@ const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code
 describe("the report of preflight", () => {
   test("names every check once: passed, found something, or not seen", async () => {
     const host = { uid: 1000, cpus: 1, listeners: [{ port: 6443 }, { port: 10250 }], nft: "" };
-    const { passed, errors, warnings, unseen } = await preflight(host, { looking: true });
+    const vip = config({ masterVip: "10.88.0.99", masterVipInterface: "eth0" });
+    const { passed, errors, warnings, unseen } = await preflight(host, { looking: true, config: vip });
     const all = [
       ...passed,
       ...unseen,
