@@ -1,5 +1,6 @@
 import type { Ctx } from "../ctx.ts";
 import { ensureAll, readRequired } from "../host/host.ts";
+import { removePodContainers } from "../host/kinds/claims.ts";
 import type { AnyWanted } from "../host/kinds/index.ts";
 import { paths } from "../paths.ts";
 import { until } from "../runner/wait.ts";
@@ -89,7 +90,10 @@ export function manifestPlugin(plugin: ManifestPlugin): NetworkPlugin {
     async leave(ctx) {
       const { host } = ctx;
       if (!(await host.exists(manifestFile(name)))) return "unchanged";
-      if (!host.detached) await leaveKernel(ctx, plugin);
+      if (!host.detached) {
+        await leaveKernel(ctx, plugin);
+        await renewPods(ctx);
+      }
       const files = plugin.cniFiles.map((file) => `${paths.cniConfDir}/${file}`);
       return await ensureAll(
         host,
@@ -119,6 +123,15 @@ async function leaveKernel({ host, config }: Ctx, { interfaces }: ManifestPlugin
       await host.run(["ip", "link", "delete", name], { check: false });
   }
   await deleteRoutes(host, { block: config.containersCidr });
+}
+
+/**
+ * Pods hang on interfaces of the plugin that is gone. The kubelet makes their containers anew as soon as there is a configuration of
+ * CNI again; the control plane is on the host's own network, and stays.
+ */
+async function renewPods({ docker, node }: Ctx): Promise<void> {
+  const master = await docker.list([`io.kubernetes.pod.name=k8s-master-${node.name}`]);
+  await removePodContainers({ docker }, { keep: master.map(({ id }) => id) });
 }
 
 function claimsOf({ cniFiles, cniPrograms, interfaces, chains, trees }: ManifestPlugin): AnyWanted[] {

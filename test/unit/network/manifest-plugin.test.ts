@@ -4,6 +4,7 @@ import { cniConfigure } from "../../../phases/065-cni-configure.ts";
 import { networkPluginStart } from "../../../phases/115-network-plugin.ts";
 import { fakeIndex, imageEntry, manifestEntry } from "../../fake/bundle.ts";
 import { world, type World } from "../../fake/ctx.ts";
+import { container } from "../../fake/docker.ts";
 import { furnish } from "../phases/help.ts";
 
 const INVENTORY = "/api/v1/namespaces/kube-system/configmaps/nodelet-network-plugin";
@@ -140,11 +141,18 @@ describe("when the plugin is another one", () => {
     await w.root.write("/sys/class/net/vxlan.calico/mtu", "1450");
     w.machine.programs.set("ip", () => ({}));
     w.kube.objects.set(POOL, { metadata: { name: "default", labels: {} } });
+    const label = { "io.kubernetes.pod.uid": "1" };
+    for (const name of ["k8s-master-n1", "coredns-1"])
+      w.machine.docker.containers.set(
+        name,
+        container(name, { labels: { ...label, "io.kubernetes.pod.name": name } }),
+      );
     expect(await start(w, changed(w, { networkPlugin: "bridge" }))).toBe("changed");
     expect([CRD, POOL, DAEMON_SET, INVENTORY].filter((path) => w.kube.objects.has(path))).toEqual([POOL]);
     expect(await w.ctx.host.list("/etc/cni/net.d")).toEqual(["00-pf9-bridge.conflist"]);
     expect(await w.ctx.host.exists(FILE)).toBe(false);
     expect(w.machine.calls).toContain("ip link delete vxlan.calico");
+    expect([...w.machine.docker.containers.keys()]).toEqual(["k8s-master-n1"]);
     expect(await start(w, changed(w, { networkPlugin: "bridge" }))).toBe("unchanged");
   });
 
