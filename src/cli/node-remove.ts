@@ -22,6 +22,8 @@ export async function nodeRemove(io: Io, { options, name, signal }: NodeRemoveCa
     throw new UsageError(
       `Cannot remove the node ${JSON.stringify(name)}: that is no name of a node; expected for example node-1`,
     );
+  if (options.root !== "/")
+    throw new UsageError(`Cannot remove a node below "${options.root}"; expected --root / or none`);
   using _lock = await operatorLock(options, "nodelet node remove");
   const begun = performance.now();
   const { ctx, recorded } = await openSession({

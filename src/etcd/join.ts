@@ -73,7 +73,8 @@ async function step(join: Join): Promise<Poll<Member[]>> {
     return await advance(join, members);
   } catch (error) {
     if (!isPassing(error)) throw error;
-    return { missing: error.message.includes("unhealthy cluster") ? await whyNotNow(join) : error.message };
+    if (!error.message.includes("unhealthy cluster")) return { missing: error.message };
+    return { missing: await whyNotNow(join).catch(() => error.message) };
   }
 }
 
@@ -99,7 +100,11 @@ async function advance(join: Join, members: readonly Member[]): Promise<Poll<Mem
   if (stale) return await removeStale(join, stale);
   const foreign = members.find((member) => member.learner && member !== mine);
   if (foreign) return await settleForeign(join, foreign);
-  if (!mine) return data && !join.added ? await dropData(join) : await add(join, members);
+  if (!mine) {
+    // Nobody else takes a learner away while the lock is ours; an operator may.
+    join.added = undefined;
+    return data ? await dropData(join) : await add(join, members);
+  }
   return await catchUp(join, { mine, members });
 }
 

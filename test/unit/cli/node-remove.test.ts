@@ -39,7 +39,11 @@ async function cluster({ down = [] }: { down?: string[] } = {}): Promise<Cluster
   for (const node of nodes) kube.objects.set(`/api/v1/nodes/${node.metadata.name}`, node);
   kube.lists.set("/api/v1/nodes", nodes);
   kube.answer = (method, path) => {
-    if (method === "DELETE") kube.objects.delete(path);
+    if (method === "DELETE") {
+      kube.objects.delete(path);
+      const left = nodes.filter(({ metadata }) => kube.objects.has(`/api/v1/nodes/${metadata.name}`));
+      kube.lists.set("/api/v1/nodes", left);
+    }
     return { status: 200, body: { metadata: { name: "" } } };
   };
   const accepts = async ({ host }: { host: string }) =>
@@ -148,6 +152,44 @@ describe("a node that is down", () => {
     expect(await c.remove("m3")).toEqual({ node: false, member: true, drained: false });
     expect(membersOf(c)).toEqual(["m1", "m2"]);
   });
+});
+
+test("a removal that is killed at any moment is completed by the next one", async () => {
+  let moment = 0;
+  const killed = new Error("killed");
+  for (let died = true; died; moment++) {
+    await using c = await cluster({ down: ["m3"] });
+    let count = 0;
+    const tick = () => {
+      if (++count > moment) throw killed;
+    };
+    const { kube } = c.w;
+    const { answer } = kube;
+    kube.answer = (...asked) => {
+      tick();
+      return answer?.(...asked) ?? { status: 404, body: { metadata: { name: "" } } };
+    };
+    const { patch } = kube;
+    kube.patch = async (...args) => {
+      tick();
+      return await patch(...args);
+    };
+    c.etcd.before = tick;
+    died = await c.remove("m3").then(
+      () => false,
+      (error) => {
+        expect(error).toBe(killed);
+        return true;
+      },
+    );
+    count = -Infinity;
+    // What is complete is not there any more, and that is told.
+    const again = await c.remove("m3").catch((error) => error.message);
+    const gone = 'Cannot remove the node "m3": there is none of that name; the nodes are m1, m2, w1';
+    if (again !== gone) expect(again).toMatchObject({ drained: false });
+    expect([moment, membersOf(c), nodesOf(c)]).toEqual([moment, ["m1", "m2"], ["m1", "m2", "w1"]]);
+  }
+  expect(moment).toBeGreaterThan(4);
 });
 
 describe("refused, and nothing is changed", () => {

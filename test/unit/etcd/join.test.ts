@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
+import { settleMember } from "../../../src/etcd/member.ts";
 import { EtcdError } from "../../../src/etcd/wire.ts";
 import { LOCK_KEY } from "../../../src/etcd/lock.ts";
 import { paths } from "../../../src/paths.ts";
@@ -185,6 +187,39 @@ describe("a master that joins", () => {
       "Cannot join etcd within 120 s: learner is catching up: index 0 of 100",
     );
     expect(j.etcd.keys.size).toBe(0);
+  });
+});
+
+describe("a master that has lost its data", () => {
+  const lose = (j: Joining) => rm(j.w.root.place("/var/opt/pf9/etcd/data/member"), { recursive: true });
+
+  test("becomes a member anew, in the place of what it was", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.settle();
+    await lose(j);
+    expect(await j.settle()).toBe("changed");
+    expect(j.etcd.calls.slice(2)).toEqual(["remove 3", "add https://10.0.0.5:2380", "promote 4"]);
+    expect(await recordOf(j)).toMatchObject({ id: "4", joined: true });
+  });
+
+  test("as the first one too, and never begins a second cluster", async () => {
+    await using j = await joining(["m1", "m2"]);
+    j.etcd.voter("n1", "10.0.0.5").up = false;
+    const first = { ...j.ctx, node: { ...j.ctx.node, joined: false } };
+    const ways = { etcd: j.etcd.client(), accepts: j.etcd.accepts };
+    expect(await settleMember(first, { ways })).toBe("changed");
+    expect(membersOf(j)).toEqual(["m1", "m2", "n1"]);
+    expect(flagsOf(j)).toContain("--initial-cluster-state=existing");
+  });
+
+  test("of a record alone finds its member again", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.settle();
+    const before = await recordOf(j);
+    await rm(j.w.root.place(paths.etcdMember));
+    await j.settle();
+    expect(await recordOf(j)).toMatchObject({ id: before?.["id"], joined: true });
+    expect(j.etcd.calls.length).toBe(2);
   });
 });
 
