@@ -28,7 +28,7 @@ export interface Found {
   node: KubeObject | undefined;
   /** Only a master has one. */
   member: Member | undefined;
-  /** It says that it is ready, or its kubelet answers. */
+  /** Its kubelet answers, or it is ready all the same. */
   alive: boolean;
 }
 
@@ -44,6 +44,8 @@ export interface Removed {
 const STOP_MS = 180_000;
 /** How long it has to take its own member out of etcd, which it does before its etcd stops. */
 const LEAVE_MS = 60_000;
+/** How long a node may be ready and silent: the API notices after 40 s. */
+const UNCERTAIN_MS = 75_000;
 /** So many looks in a row must find no Node. */
 const STAYS_AWAY = 5;
 
@@ -72,8 +74,24 @@ export async function lookAtDeparture(departure: Departure): Promise<Found> {
     );
   }
   if (member) await expectQuorumWithout(member, { etcd, members });
-  const alive = node !== undefined && (isReady(node) || (await kubeletRuns(departure, node)));
-  return { node, member, alive };
+  return { node, member, alive: node !== undefined && (await isAlive(departure)) };
+}
+
+/**
+ * The API says for most of a minute that a node is ready whose host is gone, and a kubelet that answers lives; where both differ
+ * for longer, the API is believed, as this master may be the one that is cut off.
+ */
+async function isAlive(departure: Departure): Promise<boolean> {
+  const { ctx, name } = departure;
+  const end = ctx.clock.monotonic() + UNCERTAIN_MS;
+  const look = async (): Promise<Poll<boolean>> => {
+    const node = await ctx.kube.get(nodePath(name));
+    if (!node) return { value: false };
+    if (await kubeletRuns(departure, node)) return { value: true };
+    if (!isReady(node) || ctx.clock.monotonic() >= end) return { value: isReady(node) };
+    return { missing: `the kubelet of "${name}" does not answer, and the API has not noticed` };
+  };
+  return await wait(departure, look, { action: `tell whether "${name}" lives`, timeoutMs: UNCERTAIN_MS * 2 });
 }
 
 /** Takes the node out, step by step; a run that was cut off is completed by the next one. */

@@ -131,6 +131,28 @@ describe("a node that is down", () => {
     expect(nodesOf(c)).toEqual(["m1", "m2", "w1"]);
   });
 
+  test("just now is known to be down when the API notices, and is not drained", async () => {
+    await using c = await cluster({ down: ["m3"] });
+    const path = "/api/v1/nodes/m3";
+    const ready = (yes: boolean) => {
+      c.w.kube.objects.set(path, nodeOf("m3", { ip: "10.0.0.13", ready: yes }));
+      return true;
+    };
+    ready(true);
+    let noticed = false;
+    c.w.clock.onSleep = () => {
+      noticed ||= c.w.clock.now() > 40_000 && ready(false);
+    };
+    expect(await c.remove("m3")).toEqual({ node: true, member: true, drained: false });
+    expect(c.said[0]).toBe('the kubelet of "m3" does not answer, and the API has not noticed');
+  });
+
+  test("for this master alone is drained all the same", async () => {
+    await using c = await cluster({ down: ["w1"] });
+    c.w.kube.objects.set("/api/v1/nodes/w1", nodeOf("w1", { ip: "10.0.0.21", ready: true }));
+    expect(await c.remove("w1")).toEqual({ node: true, member: false, drained: true });
+  });
+
   test("whose join was cut off before its member got a name goes with that member", async () => {
     await using c = await cluster({ down: ["w1"] });
     const learner = {
