@@ -9,6 +9,7 @@ import {
   withVerdict,
 } from "../preflight/preflight.ts";
 import { systemProbe } from "../preflight/system-probe.ts";
+import { isAdmitted } from "./join-admit.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
 import { withKeyFile } from "./key-file.ts";
@@ -49,7 +50,9 @@ export async function checkHost(
     joining,
     ...options,
   });
-  const unseen = joining && !recorded ? "a master gives them to a node that joins" : undefined;
+  // One that was interrupted before a master has given it everything has some of them, and is given the others.
+  const isGiven = joining && !(await isAdmitted(session));
+  const unseen = isGiven ? "a master gives them to a node that joins" : undefined;
   const findings = unseen === undefined ? await pkiFindings(session) : [];
   return withVerdict(report, { about: certificatesCode, findings, unseen });
 }
