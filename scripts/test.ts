@@ -20,7 +20,7 @@ const STORY_TIMEOUT_MS = 300_000;
 const STORIES_AT_ONCE = 3;
 
 /** Stories of more than two minutes, the longest first. */
-const LONGEST = ["fault-kill", "fault-signals", "bare-cycles", "phases", "bare-init", "reset"];
+const LONGEST = ["pod-network", "fault-kill", "fault-signals", "bare-cycles", "phases", "bare-init", "reset"];
 
 /** Stories that take much longer than all others together: they run with `--all`, or by name. */
 const LONG = ["daemon-power", "daemon-kill", "daemon-cycles", "etcd-join"];
