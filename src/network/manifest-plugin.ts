@@ -1,6 +1,6 @@
 import type { Ctx } from "../ctx.ts";
 import { ensureAll, readRequired } from "../host/host.ts";
-import { removePodContainers } from "../host/kinds/claims.ts";
+import { POD_LABEL, removePodContainers } from "../host/kinds/claims.ts";
 import type { AnyWanted } from "../host/kinds/index.ts";
 import { paths } from "../paths.ts";
 import { until } from "../runner/wait.ts";
@@ -127,11 +127,16 @@ async function leaveKernel({ host, config }: Ctx, { interfaces }: ManifestPlugin
 
 /**
  * Pods hang on interfaces of the plugin that is gone. The kubelet makes their containers anew as soon as there is a configuration of
- * CNI again; the control plane is on the host's own network, and stays.
+ * CNI again. What is on the host's own network stays: the control plane, and the plugin's own pods, which would write theirs.
  */
-async function renewPods({ docker, node }: Ctx): Promise<void> {
-  const master = await docker.list([`io.kubernetes.pod.name=k8s-master-${node.name}`]);
-  await removePodContainers({ docker }, { keep: master.map(({ id }) => id) });
+async function renewPods({ docker, kube, node }: Ctx): Promise<void> {
+  const query = `fieldSelector=${encodeURIComponent(`spec.nodeName=${node.name}`)}`;
+  const pods = await kube.list(`/api/v1/pods?${query}`).catch(() => []);
+  const onHost = pods.filter(({ spec }) => spec?.hostNetwork === true).map(({ metadata }) => metadata.name);
+  const names = new Set([`k8s-master-${node.name}`, ...onHost]);
+  const all = await docker.list([POD_LABEL]);
+  const keep = all.filter(({ labels }) => names.has(labels["io.kubernetes.pod.name"] ?? ""));
+  await removePodContainers({ docker }, { keep: keep.map(({ id }) => id) });
 }
 
 function claimsOf({ cniFiles, cniPrograms, interfaces, chains, trees }: ManifestPlugin): AnyWanted[] {

@@ -141,8 +141,12 @@ describe("when the plugin is another one", () => {
     await w.root.write("/sys/class/net/vxlan.calico/mtu", "1450");
     w.machine.programs.set("ip", () => ({}));
     w.kube.objects.set(POOL, { metadata: { name: "default", labels: {} } });
+    w.kube.lists.set("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", [
+      { metadata: { name: "calico-node-1" }, spec: { hostNetwork: true } },
+      { metadata: { name: "coredns-1" }, spec: {} },
+    ]);
     const label = { "io.kubernetes.pod.uid": "1" };
-    for (const name of ["k8s-master-n1", "coredns-1"])
+    for (const name of ["k8s-master-n1", "calico-node-1", "coredns-1"])
       w.machine.docker.containers.set(
         name,
         container(name, { labels: { ...label, "io.kubernetes.pod.name": name } }),
@@ -152,7 +156,7 @@ describe("when the plugin is another one", () => {
     expect(await w.ctx.host.list("/etc/cni/net.d")).toEqual(["00-pf9-bridge.conflist"]);
     expect(await w.ctx.host.exists(FILE)).toBe(false);
     expect(w.machine.calls).toContain("ip link delete vxlan.calico");
-    expect([...w.machine.docker.containers.keys()]).toEqual(["k8s-master-n1"]);
+    expect([...w.machine.docker.containers.keys()]).toEqual(["k8s-master-n1", "calico-node-1"]);
     expect(await start(w, changed(w, { networkPlugin: "bridge" }))).toBe("unchanged");
   });
 
