@@ -1,11 +1,13 @@
 import { AppError } from "../src/errors.ts";
 import type { Ctx } from "../src/ctx.ts";
 import type { Outcome } from "../src/host/host.ts";
+import { JoinRefusal } from "../src/join/refusal.ts";
 import { askMasters } from "../src/join/member.ts";
 import type { KubeObject } from "../src/kube/client.ts";
 import { kubeletConfigSource } from "../src/kube/kubelet-config.ts";
 import { nodePatch, nodePath, wantedLabels, wantedTaints } from "../src/kube/node.ts";
 import { kubeFacts } from "../src/kube/versions.ts";
+import { rememberRemoval } from "../src/removal.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
 /** What the API says about this node: role, labels, taints, and its block of pod addresses. */
@@ -45,7 +47,12 @@ async function askToRegister(ctx: Ctx): Promise<Outcome> {
     ...(value && { value }),
     effect,
   }));
-  await askMasters(ctx, (master) => master.node({ ip, labels, taints }));
+  try {
+    await askMasters(ctx, (master) => master.node({ ip, labels, taints }));
+  } catch (error) {
+    if (error instanceof JoinRefusal && error.code === "NotAMember") await rememberRemoval(ctx);
+    throw error;
+  }
   return "changed";
 }
 

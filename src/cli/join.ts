@@ -60,6 +60,11 @@ export async function join(io: Io, call: JoinCommand): Promise<number> {
   if (options.root !== "/") {
     throw new UsageError(`Cannot join below "${options.root}"; expected --root / or none`);
   }
+  if (options["podCidr"] !== undefined) {
+    throw new UsageError(
+      "Cannot join with --pod-cidr: the masters give each node its block of containersCidr",
+    );
+  }
   const { more, session } = await joinLocked(io, { ...call, options });
   const ms = Math.round(performance.now() - begun);
   const { node, config } = session.ctx;

@@ -1,6 +1,7 @@
 import type { Ctx } from "../ctx.ts";
 import { AppError } from "../errors.ts";
 import { readPeers } from "../peers.ts";
+import { rememberRemoval } from "../removal.ts";
 import type { Say } from "../runner/phase.ts";
 import { clientUrl, type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { joinMembers } from "./join.ts";
@@ -66,6 +67,7 @@ async function expectListed(
   const isOwn = ({ id, name, peerUrls }: Member) =>
     record ? id === record.id : name === ctx.node.name || peerUrls.includes(ownPeerUrl(ctx));
   if (!members || members.some(isOwn)) return;
+  await rememberRemoval(ctx);
   const names = members.map(({ name, id }) => name || id).sort();
   throw new AppError(
     `Cannot start etcd: the member "${ctx.node.name}" was removed from the cluster; its members are ${names.join(", ")}`,

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { sharedConfig } from "../config/shared.ts";
 import type { Ctx } from "../ctx.ts";
-import { messageOf } from "../errors.ts";
+import { AppError, messageOf } from "../errors.ts";
 import { readRequired } from "../host/host.ts";
 import { nodePath } from "../kube/node.ts";
 import { admit, judgeToken, type Presented } from "./admit.ts";
@@ -196,7 +196,9 @@ export class JoinService {
   /** A worker goes. A master does that for itself: it has more to take along. */
   async #leave(ctx: Ctx, call: JoinCall): Promise<object> {
     const { name } = await this.#member(ctx, call);
-    await ctx.kube.request("DELETE", nodePath({ node: { name } }));
+    const { status, body } = await ctx.kube.request("DELETE", nodePath({ node: { name } }));
+    if (status >= 300 && status !== 404)
+      throw new AppError(`Cannot delete the node "${name}": ${status} ${body.message ?? ""}`);
     await forgetNode(ctx.kube, { name, now: ctx.clock.now() });
     this.#parts.note(`join: "${name}" has left the cluster`);
     return {};
