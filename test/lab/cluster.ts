@@ -14,6 +14,7 @@ export interface Cluster {
   /** All hosts, in the order of the list. */
   nodes: TestNode[];
   node(name: string): TestNode;
+  /** The masters; without one that is being replaced. */
   masters(): TestNode[];
   /** Puts a new host in the place of one: same name, same address, empty disks. */
   replace(name: string): Promise<TestNode>;
@@ -49,7 +50,11 @@ export function clusterStory(members: readonly Member[], setup: (cluster: Cluste
       if (found) return found;
       throw new Error(`Cannot use the host ${name}: it was not started`);
     },
-    masters: () => members.filter(({ role }) => role === "master").map(({ name }) => cluster.node(name)),
+    masters: () =>
+      members.flatMap(({ name, role }) => {
+        const found = role === "master" ? nodes.get(name) : undefined;
+        return found ? [found] : [];
+      }),
     async replace(name) {
       const at = members.findIndex((member) => member.name === name);
       await nodes.get(name)?.host.remove();
