@@ -14,6 +14,7 @@ import {
   phaseMs,
   phaseTable,
 } from "./nodelet.ts";
+import { loadAll } from "./prepare.ts";
 import { type Figure, figureRow, markdown } from "./table.ts";
 
 /** What one round on fresh bare hosts gave. */
@@ -41,7 +42,7 @@ const ENGINE = `mkdir -p /opt/pf9 && cp -r ${BY_HAND}/runtime/* /opt/pf9/ && syn
 exec systemd-run --quiet --unit bench-docker --property Type=notify --property NotifyAccess=main --setenv PATH=/opt/pf9/bin:/usr/sbin:/usr/bin \
   /opt/pf9/bin/dockerd --data-root ${BY_HAND}/docker --storage-driver overlay2 --bridge none --iptables=false`;
 
-const LOAD = `for i in ${BY_HAND}/images/*.tar; do /opt/pf9/bin/docker load -q -i $i || exit 1; done`;
+const LOAD = loadAll(`${BY_HAND}/images`, "/opt/pf9/bin/docker");
 
 /** Leaves the engine without an image: the pins are containers. */
 const EMPTY = `PATH=/opt/pf9/bin:$PATH; docker rm -f $(docker ps -aq) && docker image rm -f $(docker image ls -q) && [ -z "$(docker image ls -q)" ]`;

@@ -1,5 +1,5 @@
 import { elapsed, say } from "../lib/progress.ts";
-import { dockerHost, SIGNED } from "./hosts.ts";
+import { dockerHost, SIGNED, STACK } from "./hosts.ts";
 import { kubeadmCerts, kubeadmInit, kubeadmReset, must, prepareKubeadm } from "./kubeadm.ts";
 import {
   heading,
@@ -11,7 +11,7 @@ import {
   phaseTable,
   startMs,
 } from "./nodelet.ts";
-import { LOAD_ALL, prepareDocker } from "./prepare.ts";
+import { loadAll, prepareDocker } from "./prepare.ts";
 import { type Figure, figureRow, markdown } from "./table.ts";
 
 /** What one round of the peer gave: seconds, and milliseconds of `kubeadm version`. */
@@ -60,7 +60,7 @@ async function nodeletRound(): Promise<OurRound> {
   try {
     const [load = NaN] = phaseMs([await init()], "048-load-images");
     await reset();
-    await must(host, ["sh", "-c", LOAD_ALL]);
+    await must(host, ["sh", "-c", loadAll(`${STACK}/images`)]);
     const limitless = (await init()).seconds;
     await reset();
     await prepareDocker(host);

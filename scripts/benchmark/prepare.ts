@@ -3,8 +3,15 @@ import { dockerHost, SIGNED, STACK } from "./hosts.ts";
 import { kubeadmInit, must, prepareKubeadm, timed } from "./kubeadm.ts";
 import { nodeletInit } from "./nodelet.ts";
 
-/** Loads all images on a host with Docker, one after the other, for a shell. */
-export const LOAD_ALL = `for i in ${STACK}/images/*.tar; do docker load -q -i $i || exit 1; done`;
+/**
+ * Loads the images of a lone master, one after the other, for a shell: those that only other configurations need are left out, as init
+ * leaves them out.
+ *
+ * @param from directory of the archives
+ */
+export function loadAll(from: string, docker = "docker"): string {
+  return `for i in ${from}/*.tar; do case $i in */flannel.tar|*/keepalived.tar) continue;; esac; ${docker} load -q -i $i || exit 1; done`;
+}
 
 /**
  * Docker with limits for container logs, as the documentation of kubeadm has it set up before `kubeadm init`. Without them
@@ -18,7 +25,7 @@ export async function prepareDocker(host: LabHost): Promise<number> {
   const settings = JSON.parse(await must(host, ["cat", path])) as object;
   await host.exec(["tee", path], { input: JSON.stringify({ ...settings, ...LIMITS }) });
   await must(host, ["systemctl", "restart", "docker"]);
-  return await timed(() => must(host, ["sh", "-c", LOAD_ALL]));
+  return await timed(() => must(host, ["sh", "-c", loadAll(`${STACK}/images`)]));
 }
 
 /** A node of ours to be hurt. */
