@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
-import { parseAddress, parseCidr } from "../config/net.ts";
 import type { Clock, Ctx } from "../ctx.ts";
 import { writeAtomically } from "../host/atomic.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
 import type { KubeObject } from "../kube/client.ts";
-import { kubeFacts } from "../kube/versions.ts";
+import { peerOf } from "../kube/node.ts";
 import { paths } from "../paths.ts";
 import { parsePeers, type Peer, peersText } from "../peers.ts";
 import { keepRemoval, removalWords } from "./removed.ts";
@@ -139,23 +138,6 @@ class Nodes {
 }
 
 type NodeCtx = NonNullable<ReturnType<NodeWatch["current"]>>;
-
-/** Undefined for a node that nobody could reach: it has told no address yet. */
-function peerOf(node: KubeObject, { bundle }: NodeCtx): Peer | undefined {
-  const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
-  const isInternal = (one: (typeof addresses)[number]) =>
-    one.type === "InternalIP" && parseAddress(one.address)?.family === 4;
-  const ip = addresses.find(isInternal)?.address;
-  if (ip === undefined) return undefined;
-  const { masterLabels } = kubeFacts(bundle.kubernetesVersion);
-  const podCidr = String(node.spec?.podCIDR ?? "");
-  return {
-    name: node.metadata.name,
-    ip,
-    ...(parseCidr(podCidr)?.family === 4 && { podCidr }),
-    master: masterLabels.some((label) => node.metadata.labels?.[label] !== undefined),
-  };
-}
 
 /** Who came, who went, who is another: `nodes of the cluster: new w1; gone w2`. */
 function newsOf(before: readonly Peer[], after: readonly Peer[]): string {

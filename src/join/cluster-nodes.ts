@@ -1,7 +1,6 @@
 import type { Ctx } from "../ctx.ts";
 import type { KubeObject } from "../kube/client.ts";
-import { isReady } from "../kube/node.ts";
-import { kubeFacts } from "../kube/versions.ts";
+import { addressOf, isMaster, isReady, peerOf } from "../kube/node.ts";
 import type { Peer } from "../peers.ts";
 import type { Candidate, KnownNode } from "./admit.ts";
 import { accepts } from "./reach.ts";
@@ -18,26 +17,9 @@ export async function clusterNodes({ kube }: Pick<Ctx, "kube">): Promise<KubeObj
   return await kube.list("/api/v1/nodes");
 }
 
-/** The address of a node inside the cluster; undefined while it has none. */
-export function addressOf(node: KubeObject): string | undefined {
-  const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
-  return addresses.find(({ type }) => type === "InternalIP")?.address;
-}
-
-/** True for a node with the labels of a master. */
-export function isMaster(node: KubeObject, { bundle }: Pick<Ctx, "bundle">): boolean {
-  const labels = node.metadata.labels ?? {};
-  return kubeFacts(bundle.kubernetesVersion).masterLabels.some((name) => labels[name] !== undefined);
-}
-
 /** The nodes as peers of one another; without those that have no address yet. */
 export function peersOf(nodes: readonly KubeObject[], ctx: Pick<Ctx, "bundle">): Peer[] {
-  return nodes.flatMap((node) => {
-    const ip = addressOf(node);
-    const podCidr = node.spec?.podCIDR as string | undefined;
-    if (ip === undefined) return [];
-    return [{ name: node.metadata.name, ip, ...(podCidr && { podCidr }), master: isMaster(node, ctx) }];
-  });
+  return nodes.flatMap((node) => peerOf(node, ctx) ?? []);
 }
 
 /**

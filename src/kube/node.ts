@@ -1,4 +1,6 @@
+import { parseAddress, parseCidr } from "../config/net.ts";
 import type { Ctx } from "../ctx.ts";
+import type { Peer } from "../peers.ts";
 import type { KubeObject } from "./client.ts";
 import { kubeFacts } from "./versions.ts";
 
@@ -12,6 +14,32 @@ export interface NodeTaint {
 /** The path of a node's object, for example of this node's. */
 export function nodePath(ctx: { node: { name: string } }): string {
   return `/api/v1/nodes/${ctx.node.name}`;
+}
+
+/** The IPv4 address that other nodes reach a node at; undefined while it has told none. */
+export function addressOf(node: KubeObject): string | undefined {
+  const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
+  return addresses.find((one) => one.type === "InternalIP" && parseAddress(one.address)?.family === 4)
+    ?.address;
+}
+
+/** True for a node with the label of a master. */
+export function isMaster(node: KubeObject, { bundle }: Pick<Ctx, "bundle">): boolean {
+  const { masterLabels } = kubeFacts(bundle.kubernetesVersion);
+  return masterLabels.some((label) => node.metadata.labels?.[label] !== undefined);
+}
+
+/** A node as the others see it; undefined for one that nobody could reach yet. */
+export function peerOf(node: KubeObject, ctx: Pick<Ctx, "bundle">): Peer | undefined {
+  const ip = addressOf(node);
+  if (ip === undefined) return undefined;
+  const podCidr = String(node.spec?.podCIDR ?? "");
+  return {
+    name: node.metadata.name,
+    ip,
+    ...(parseCidr(podCidr)?.family === 4 && { podCidr }),
+    master: isMaster(node, ctx),
+  };
 }
 
 /** The labels that say what the node is, and those that the operator wants. */

@@ -77,7 +77,7 @@ describe("the phase's stop", () => {
     await j.settle();
     await j.w.root.write(paths.removed, "{}", 0o600);
     await etcdRun.stop(j.ctx, () => {});
-    expect(j.w.logged.at(-1)).toContain("etcd/ca.crt");
+    expect(j.w.logged.at(-1)).toContain("/certs/etcd/");
     expect(j.w.machine.docker.containers.has("etcd")).toBe(false);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Candidate } from "../../../src/join/admit.ts";
-import { addressOf, knownNodes, peersOf } from "../../../src/join/cluster-nodes.ts";
+import { knownNodes, peersOf } from "../../../src/join/cluster-nodes.ts";
+import { addressOf } from "../../../src/kube/node.ts";
 import type { KubeObject } from "../../../src/kube/client.ts";
 import { fakeClock } from "../../fake/clock.ts";
 import { world } from "../../fake/ctx.ts";
