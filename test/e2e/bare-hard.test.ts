@@ -133,7 +133,7 @@ describe("a bare host that is not like others", () => {
     const planned = JSON.parse(done.stdout).plan as { kind: string; key: string }[];
     expect(planned).toContainEqual(expect.objectContaining({ kind: "copy", key: "/opt/pf9/bin/dockerd" }));
     expect(planned).toContainEqual(expect.objectContaining({ kind: "unit", key: "pf9-docker.service" }));
-    expect(planned.filter(({ kind }) => kind === "image")).toHaveLength(7);
+    expect(planned.filter(({ kind }) => kind === "image")).toHaveLength(8);
     expect(diff(before, await snapshot(node.host))).toEqual([]);
   });
 

@@ -163,7 +163,7 @@ describe("a bare host", () => {
 
   step("lists its phases, stops all of them and starts them again", async (node) => {
     const kept = await keepData(node, "before the stop");
-    expect(JSON.parse((await phases(node, "list", "-o", "json")).stdout)).toHaveLength(18);
+    expect(JSON.parse((await phases(node, "list", "-o", "json")).stdout)).toHaveLength(21);
     await operate(node, "stop");
     const stopped = JSON.parse((await phases(node, "status", "-o", "json")).stdout) as PhaseLine[];
     const running = stopped.filter(({ status }) => status === "running").map(({ id }) => id);

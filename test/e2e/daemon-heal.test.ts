@@ -109,8 +109,8 @@ describe("a node with nodeletd", () => {
   });
 
   step("is well again after docker rm -f of each container", async (node) => {
-    const names = ["etcd", ...(await podContainers(node))];
-    expect(names.map(stem)).toHaveLength(7);
+    const names = ["etcd", "balancer", ...(await podContainers(node))];
+    expect(names.map(stem)).toHaveLength(8);
     for (const name of names) {
       const short = stem(name);
       // The one that is there now: an earlier fault may have brought a new one.

@@ -15,6 +15,7 @@ const PHASES: readonly { id: string; start?: number; stop?: number | false }[] =
   { id: "048-load-images", start: 700, stop: 50 },
   { id: "050-etcd-configure" },
   { id: "055-etcd-run", start: 200, stop: 50 },
+  { id: "057-load-balancer", start: 50, stop: 50 },
   { id: "060-network-configure" },
   { id: "065-cni-configure", start: 20 },
   { id: "075-misc-scripts" },
@@ -22,9 +23,11 @@ const PHASES: readonly { id: string; start?: number; stop?: number | false }[] =
   { id: "090-kube-proxy-start", start: 50, stop: 50 },
   { id: "100-wait-for-k8s-services", start: 1500 },
   { id: "110-label-taint-node" },
+  { id: "115-network-plugin" },
   { id: "120-dynamic-kubelet-config", start: 50 },
   { id: "130-uncordon-node" },
   { id: "140-validate-dns", start: 100, stop: 20 },
+  { id: "180-configure-start-keepalived" },
   // A restart of everything must not drain the node.
   { id: "210-drain-pods", stop: false },
 ];

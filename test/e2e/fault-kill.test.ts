@@ -29,6 +29,7 @@ const MATRIX: readonly Moments[] = [
   { phase: "048-load-images", undone: 700, resumed: [100, 1500] },
   { phase: "050-etcd-configure", resumed: [0] },
   { phase: "055-etcd-run", undone: 150, resumed: [0, 300] },
+  { phase: "057-load-balancer", undone: 20, resumed: [100] },
   { phase: "060-network-configure", undone: 10, resumed: [0] },
   { phase: "065-cni-configure", undone: 50, resumed: [90] },
   { phase: "075-misc-scripts", resumed: [0] },
@@ -36,9 +37,11 @@ const MATRIX: readonly Moments[] = [
   { phase: "090-kube-proxy-start", undone: 60, resumed: [20] },
   { phase: "100-wait-for-k8s-services", undone: 1000, resumed: [0, 3000] },
   { phase: "110-label-taint-node", resumed: [0] },
+  { phase: "115-network-plugin", resumed: [0] },
   { phase: "120-dynamic-kubelet-config", resumed: [0, 200] },
   { phase: "130-uncordon-node", resumed: [0] },
   { phase: "140-validate-dns", resumed: [50] },
+  { phase: "180-configure-start-keepalived", resumed: [0] },
   { phase: "210-drain-pods", resumed: [0] },
 ];
 
