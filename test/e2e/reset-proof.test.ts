@@ -107,7 +107,7 @@ describe("the proof of a reset", () => {
       expect(await processes(node)).not.toBe("");
       const { stdout, stderr, exitCode } = await reset(node);
       expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 1 });
-      expect(stderr).toMatch(/^error: Cannot put everything back; 10 of \d+ changes remain:\n/);
+      expect(stderr).toMatch(/^error: Cannot put everything back; 12 of \d+ changes remain:\n/);
       expect(stderr).toContain(
         "container etcd: Docker does not answer and docker.service is masked; it stays in /var/lib/docker\n",
       );

@@ -135,7 +135,7 @@ ${taken}
     expect(at("076-x")).toBeGreaterThan(-1);
     expect(order.slice(0, at("076-x")).every((id) => id < "076")).toBe(true);
     expect(order.slice(at("076-x") + 1).every((id) => id > "076")).toBe(true);
-    expect(order.slice(-2)).toEqual(["150-y", "210-drain-pods"]);
+    expect(order.slice(-3)).toEqual(["150-y", "180-configure-start-keepalived", "210-drain-pods"]);
     expect(lines).toContain("076-x: role=master mtu=1380 zone=a b");
     expect(lines).toContain("076-x: junk \uFFFD!");
     expect(lines.find((line) => line.startsWith("150-y: "))).toMatch(/^150-y: siteph +Ready /);
@@ -151,8 +151,8 @@ ${taken}
   step("are rows of list and status as all others", async (node) => {
     const list = await phases(node, "list");
     expect(list).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(list.stdout).toMatch(/^11 +076-x +Tell of the environment +false$/m);
-    expect(list.stdout).toMatch(/^19 +150-y +Keep a file +true$/m);
+    expect(list.stdout).toMatch(/^12 +076-x +Tell of the environment +false$/m);
+    expect(list.stdout).toMatch(/^21 +150-y +Keep a file +true$/m);
     expect(await rowOf(node, "076-x")).toMatchObject({ status: "N/A", message: "" });
     expect(await rowOf(node, "150-y")).toMatchObject({ status: "running", message: "" });
     expect(await wrong(node, "rm /run/site-y")).toEqual({ "150-y": "failed: there is no /run/site-y" });
@@ -168,7 +168,7 @@ ${taken}
     await operate(node, "stop");
     const lines = await logLines(node, from);
     const order = begun(lines, "stop");
-    expect(order.slice(0, 2)).toEqual(["210-drain-pods", "150-y"]);
+    expect(order.slice(0, 3)).toEqual(["210-drain-pods", "180-configure-start-keepalived", "150-y"]);
     expect(order.slice(order.indexOf("080-kubelet-configure-start")).slice(0, 3)).toEqual([
       "080-kubelet-configure-start",
       "076-x",
