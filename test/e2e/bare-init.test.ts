@@ -167,7 +167,7 @@ describe("a bare host", () => {
     await operate(node, "stop");
     const stopped = JSON.parse((await phases(node, "status", "-o", "json")).stdout) as PhaseLine[];
     const running = stopped.filter(({ status }) => status === "running").map(({ id }) => id);
-    expect(running).toEqual(["060-network-configure", "075-misc-scripts"]);
+    expect(running).toEqual(["060-network-configure", "075-misc-scripts", "115-network-plugin"]);
     expect(await node.sh("pgrep -c 'dockerd|containerd|kubelet|etcd' || true")).toBe("0");
     await operate(node, "start");
     await expectHealthy(node);

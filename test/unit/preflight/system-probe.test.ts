@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import type { Host } from "../../../src/host/host.ts";
 import { run } from "../../../src/host/run.ts";
 import { findListeners } from "../../../src/preflight/listeners.ts";
-import { parseUnits, systemProbe } from "../../../src/preflight/system-probe.ts";
+import { isNeighbour, parseUnits, systemProbe } from "../../../src/preflight/system-probe.ts";
 import { runPreflight } from "../../../src/preflight/preflight.ts";
 import { bundle, config } from "./fakes.ts";
 
@@ -73,5 +73,17 @@ ActiveState=inactive
       command: "/usr/sbin/dockerd -H fd:// --live-restore",
     },
     { name: "k3s.service", load: "not-found", active: false, mainPid: 0, command: "" },
+  ]);
+});
+
+test("only who has told its hardware address is a neighbour", () => {
+  const arp = `IP address       HW type     Flags       HW address            Mask     Device
+10.0.0.1         0x1         0x2         02:42:0a:00:00:01     *        eth0
+10.0.0.9         0x1         0x0         00:00:00:00:00:00     *        eth0
+`;
+  expect(["10.0.0.1", "10.0.0.9", "10.0.0.8"].map((address) => isNeighbour(arp, address))).toEqual([
+    true,
+    false,
+    false,
   ]);
 });
