@@ -58,5 +58,7 @@ async function poll({ docker, config }: Ctx): Promise<Poll<true>> {
   if (!container?.running)
     return { missing: `the container balancer is ${container?.status ?? "not there"}` };
   const { balancerPort: port } = config;
-  return (await accepts(port)) ? { value: true } : { missing: `nobody listens on 127.0.0.1:${port}` };
+  return (await accepts({ host: "127.0.0.1", port }))
+    ? { value: true }
+    : { missing: `nobody listens on 127.0.0.1:${port}` };
 }

@@ -3,7 +3,7 @@ import { type Configured, ensureConfigured, isCurrent, removeConfigured } from "
 import { heldBy, keepalived } from "../src/docker/keepalived.ts";
 import { type Outcome, readRequired } from "../src/host/host.ts";
 import { type AddressWanted, dropAddress } from "../src/host/kinds/address.ts";
-import { readPeers } from "../src/peers.ts";
+import { otherMasters } from "../src/peers.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
@@ -60,14 +60,13 @@ function heldOf({ config }: Ctx): AddressWanted | undefined {
 
 async function wanted(ctx: Ctx, held: AddressWanted): Promise<Configured> {
   const read = (name: string) => readRequired(ctx.host, `${ctx.paths.certs}/${name}`);
-  const [peers, ca, cert, key] = await Promise.all([
-    readPeers(ctx),
+  const [others, ca, cert, key] = await Promise.all([
+    otherMasters(ctx),
     read("ca.crt"),
     read("health-check.crt"),
     read("health-check.key"),
   ]);
-  const others = peers.filter(({ master, name }) => master && name !== ctx.node.name).map(({ ip }) => ip);
-  return keepalived(ctx, { held, others, ca, cert, key });
+  return keepalived(ctx, { held, others: others.map(({ ip }) => ip), ca, cert, key });
 }
 
 /** Which address there was is in the configuration that goes with it, whatever the node's own says by now. */

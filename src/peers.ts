@@ -27,6 +27,11 @@ export async function readPeers({ host, node, config, paths }: PeerCtx): Promise
   return [...others, self].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** The masters but for this node. */
+export async function otherMasters(ctx: PeerCtx): Promise<Peer[]> {
+  return (await readPeers(ctx)).filter(({ master, name }) => master && name !== ctx.node.name);
+}
+
 type PeerCtx = Pick<Ctx, "host" | "node" | "config" | "paths">;
 
 /** The text of `paths.peers`; the same list gives the same text. */

@@ -2,12 +2,12 @@ import { httpSource } from "../bundle/http-source.ts";
 import type { NodeContent } from "../bundle/needed.ts";
 import { type ByteSource, bytesToStream, openRemote, type RemoteBundle } from "../bundle/remote.ts";
 import { streamBundle } from "../bundle/stream.ts";
-import { readRequired } from "../host/host.ts";
 import { masterTls } from "../join/client.ts";
 import { identify, IDENTITY_HEADER, type NodeIdentity } from "../join/identity.ts";
+import { ownIdentity } from "../join/member.ts";
 import { routes } from "../join/protocol.ts";
 import type { Token } from "../join/token.ts";
-import { readPeers } from "../peers.ts";
+import { otherMasters } from "../peers.ts";
 import type { Io } from "./io.ts";
 import type { Met } from "./join-meet.ts";
 import { meter } from "./meter.ts";
@@ -47,16 +47,10 @@ export async function findRemote(
 
 /** The same for a host that has been admitted, and asks as itself. */
 export async function findRemoteAgain(io: Io, session: Session): Promise<RemoteBundle> {
-  const { host, paths, config, node } = session.ctx;
-  const read = (name: string) => readRequired(host, `${paths.certs}/${name}`);
-  const [ca, cert, key] = await Promise.all([
-    read("ca.crt"),
-    read("kubelet-client.crt"),
-    read("kubelet-client.key"),
-  ]);
-  const masters = (await readPeers(session.ctx)).filter(({ master, name }) => master && name !== node.name);
-  const addresses = masters.map(({ ip }) => ip);
-  const credentials = { identity: { cert, key } };
+  const { config } = session.ctx;
+  const { ca, identity } = await ownIdentity(session.ctx);
+  const addresses = (await otherMasters(session.ctx)).map(({ ip }) => ip);
+  const credentials = { identity };
   return await open(io, { session, masters: { addresses, port: config.joinPort, ca, credentials }, config });
 }
 

@@ -5,7 +5,7 @@ import { fetchAuthority, type JoinAddress, JoinClient } from "../join/client.ts"
 import { keyIdOf } from "../join/identity.ts";
 import { listenOn } from "../join/listen.ts";
 import type { HelloAnswer, HelloRequest } from "../join/protocol.ts";
-import { reachable } from "../join/reach.ts";
+import { reachable } from "../host/port.ts";
 import type { Token } from "../join/token.ts";
 import { ownPublicKey } from "../../certs/joining.ts";
 import type { LevelledFinding } from "./bring-up.ts";

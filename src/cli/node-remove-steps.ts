@@ -7,7 +7,7 @@ import type { Accepts } from "../etcd/probe.ts";
 import { forgetNode } from "../join/store.ts";
 import type { KubeObject } from "../kube/client.ts";
 import { deletePods, evictPods } from "../kube/drain.ts";
-import { isReady } from "../kube/node.ts";
+import { addressOf, isReady } from "../kube/node.ts";
 import type { Say } from "../runner/phase.ts";
 import { type Poll, until, type WaitOptions } from "../runner/wait.ts";
 
@@ -194,11 +194,6 @@ async function deleteNode(departure: Departure): Promise<void> {
 function memberNode(name: string, node: KubeObject | undefined): MemberNode {
   const ip = node && addressOf(node);
   return { node: name, ...(ip !== undefined && { ip }) };
-}
-
-function addressOf(node: KubeObject): string | undefined {
-  const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
-  return addresses.find(({ type }) => type === "InternalIP")?.address;
 }
 
 async function kubeletRuns({ accepts }: Pick<Departure, "accepts">, node: KubeObject): Promise<boolean> {

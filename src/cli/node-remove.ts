@@ -2,7 +2,7 @@ import { isDnsName } from "../config/grammar.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { etcdClient } from "../etcd/client.ts";
 import { allEndpoints } from "../etcd/member.ts";
-import { accepts } from "../etcd/probe.ts";
+import { accepts } from "../host/port.ts";
 import { etcdWarnings, expectMaster } from "./etcd.ts";
 import { type Io, type OutputFormat, showResult } from "./io.ts";
 import { type Departure, lookAtDeparture, removeNode } from "./node-remove-steps.ts";

@@ -7,7 +7,7 @@ import { askMasters } from "../join/member.ts";
 import { forgetNode } from "../join/store.ts";
 import { nodePath } from "../kube/node.ts";
 import { paths } from "../paths.ts";
-import { readPeers } from "../peers.ts";
+import { otherMasters } from "../peers.ts";
 import type { Io } from "./io.ts";
 import { type GlobalOptions, openSession } from "./session.ts";
 
@@ -47,8 +47,7 @@ export async function leaveCluster(
 
 /** While its own API server still has its etcd, it takes itself out of the lists; then out of etcd. */
 async function leaveAsMaster(ctx: Ctx): Promise<void> {
-  const others = (await readPeers(ctx)).filter(({ master, name }) => master && name !== ctx.node.name);
-  if (others.length === 0) return;
+  if ((await otherMasters(ctx)).length === 0) return;
   const { name } = ctx.node;
   const forget = async () => {
     await forgetNode(ctx.kube, { name, now: ctx.clock.now() });

@@ -1,21 +1,18 @@
 import type { Ctx } from "../ctx.ts";
 import { AppError } from "../errors.ts";
-import { readPeers } from "../peers.ts";
+import { accepts } from "../host/port.ts";
+import { otherMasters } from "../peers.ts";
 import { rememberRemoval } from "../removal.ts";
 import type { Say } from "../runner/phase.ts";
 import { clientUrl, type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { joinMembers } from "./join.ts";
 import { hasData, ownPeerUrl, type Ways } from "./own.ts";
-import { accepts } from "./probe.ts";
 import { type MemberRecord, readRecord } from "./record.ts";
 import { EtcdError } from "./wire.ts";
 
 /** The client URLs of the other masters. */
 export async function otherEndpoints(ctx: Ctx): Promise<string[]> {
-  const peers = await readPeers(ctx);
-  return peers
-    .filter(({ master, name }) => master && name !== ctx.node.name)
-    .map(({ ip }) => clientUrl(ip, ctx));
+  return (await otherMasters(ctx)).map(({ ip }) => clientUrl(ip, ctx));
 }
 
 /** The client URLs of all masters, this one's first. */

@@ -1,24 +1,8 @@
-import { connect } from "node:net";
+import type { TcpAddress } from "../host/port.ts";
 import type { EtcdClient, Member } from "./client.ts";
 
-/** A host that is up accepts in milliseconds; one that is far or busy may take this long. */
-const CONNECT_MS = 2_000;
-
 /** True when somebody accepts a connection there. */
-export type Accepts = (address: { host: string; port: number }) => Promise<boolean>;
-
-/** Tries to connect; silence for two seconds is a no. */
-export const accepts: Accepts = ({ host, port }) =>
-  new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const end = (found: boolean) => {
-      socket.destroy();
-      resolve(found);
-    };
-    socket.setTimeout(CONNECT_MS, () => end(false));
-    socket.once("connect", () => end(true));
-    socket.once("error", () => end(false));
-  });
+export type Accepts = (address: TcpAddress) => Promise<boolean>;
 
 /**
  * Looks for any sign of life of a member: an answer at its client URLs, an open port at its peer URLs, or a connection that

@@ -3,7 +3,7 @@ import type { KubeObject } from "../kube/client.ts";
 import { addressOf, isMaster, isReady, peerOf } from "../kube/node.ts";
 import type { Peer } from "../peers.ts";
 import type { Candidate, KnownNode } from "./admit.ts";
-import { accepts } from "./reach.ts";
+import { reachable } from "../host/port.ts";
 
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
@@ -55,5 +55,5 @@ async function isDown(
   if (!isSilent) return false;
   // At the candidate's own address it is the candidate that accepts connections.
   if (ip === undefined || ip === candidate.ip) return true;
-  return !(await accepts({ ip, port: KUBELET_PORT }));
+  return (await reachable(ip, [KUBELET_PORT])).length === 0;
 }

@@ -1,8 +1,9 @@
 import type { Ctx } from "../ctx.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { readRequired } from "../host/host.ts";
-import { readPeers } from "../peers.ts";
+import { otherMasters } from "../peers.ts";
 import { JoinClient } from "./client.ts";
+import type { NodeIdentity } from "./identity.ts";
 import { JoinRefusal } from "./refusal.ts";
 
 /**
@@ -35,15 +36,22 @@ export async function askMasters<T>(
 export async function memberClients(
   ctx: Pick<Ctx, "host" | "node" | "config" | "paths" | "signal">,
 ): Promise<JoinClient[]> {
-  const read = (name: string) => readRequired(ctx.host, `${ctx.paths.certs}/${name}`);
+  const { ca, identity } = await ownIdentity(ctx);
+  const masters = await otherMasters(ctx);
+  const port = ctx.config.joinPort;
+  return masters.map(({ ip }) => new JoinClient({ host: ip, port }, { ca, identity, signal: ctx.signal }));
+}
+
+/** The authority of the cluster, and what this node proves itself with. @throws AppError when it has not been admitted */
+export async function ownIdentity({
+  host,
+  paths,
+}: Pick<Ctx, "host" | "paths">): Promise<{ ca: string; identity: NodeIdentity }> {
+  const read = (name: string) => readRequired(host, `${paths.certs}/${name}`);
   const [ca, cert, key] = await Promise.all([
     read("ca.crt"),
     read("kubelet-client.crt"),
     read("kubelet-client.key"),
   ]);
-  const masters = (await readPeers(ctx)).filter(({ master, name }) => master && name !== ctx.node.name);
-  const port = ctx.config.joinPort;
-  return masters.map(
-    ({ ip }) => new JoinClient({ host: ip, port }, { ca, identity: { cert, key }, signal: ctx.signal }),
-  );
+  return { ca, identity: { cert, key } };
 }

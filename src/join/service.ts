@@ -9,7 +9,7 @@ import { clusterNodes, knownNodes, peersOf } from "./cluster-nodes.ts";
 import { IDENTITY_HEADER, provenNode } from "./identity.ts";
 import * as protocol from "./protocol.ts";
 import { routes } from "./protocol.ts";
-import { reachable } from "./reach.ts";
+import { reachable } from "../host/port.ts";
 import { JoinRefusal } from "./refusal.ts";
 import { registerNode } from "./register.ts";
 import { refuseReserved } from "./reserved.ts";

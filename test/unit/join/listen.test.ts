@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
 import { listenOn } from "../../../src/join/listen.ts";
-import { accepts, reachable } from "../../../src/join/reach.ts";
+import { accepts, reachable } from "../../../src/host/port.ts";
 
 const IP = "127.0.0.1";
 
@@ -30,9 +30,9 @@ test("afterwards nobody listens any more", async () => {
   const port = await freePort();
   {
     using _ = await listenOn([port]);
-    expect(await accepts({ ip: IP, port })).toBe(true);
+    expect(await accepts({ host: IP, port })).toBe(true);
   }
-  expect(await accepts({ ip: IP, port })).toBe(false);
+  expect(await accepts({ host: IP, port })).toBe(false);
 });
 
 test("who comes to such a port is hung up on", async () => {
