@@ -4,6 +4,7 @@ import { pkiOptions } from "../../certs/options.ts";
 import { ensureAll, readRequired } from "../host/host.ts";
 import type { AnyWanted } from "../host/kinds/index.ts";
 import { JoinClient } from "../join/client.ts";
+import { JoinRefusal } from "../join/refusal.ts";
 import { SECRET_FILES } from "../join/secret-files.ts";
 import type { Token } from "../join/token.ts";
 import { recordOf, recordText } from "./bring-up.ts";
@@ -29,17 +30,22 @@ async function isInForce({ ctx }: Pick<Session, "ctx">): Promise<boolean> {
   return cert !== undefined && cert.validToDate.getTime() > ctx.clock.now();
 }
 
+/** What a host is admitted with. */
+export interface Admittance {
+  met: Pick<Met, "ca" | "client">;
+  token: Token;
+  first: boolean;
+}
+
 /**
  * Has this host admitted: its keys are made and certified, a master is given the keys of the authorities, and the node is recorded. After
  * a kill at any moment a second run, with the same token, ends at the same place.
  *
+ * @param call `first`: nothing of this host is of the cluster yet, so a refusal in the middle leaves no record of it with the masters
  * @throws JoinRefusal as the master says
  */
-export async function beAdmitted(
-  session: Session,
-  { met, token }: { met: Met; token: Token },
-): Promise<void> {
-  const { ctx } = session;
+export async function beAdmitted({ ctx }: Pick<Session, "ctx">, call: Admittance): Promise<void> {
+  const { met } = call;
   const { host, paths, node, config } = ctx;
   const { dir, params } = pkiOptions(ctx);
   const role = config.role === "master" ? "master" : "worker";
@@ -56,20 +62,24 @@ export async function beAdmitted(
     { kind: "file", path: `${dir}/ca.crt`, content: met.ca, mode: 0o644 },
     { kind: "file", path: paths.cluster, content: recordText({ ...recordOf(ctx), podCidr }), mode: 0o600 },
   ]);
-  if (role === "master") await takeSecrets(session, { met, token, certificates });
+  if (role === "master") await takeSecrets(ctx, { ...call, certificates });
   await writeCertificates(host, { dir, certificates });
 }
 
 /** A master is given keys only over a channel on which it has shown its new certificate. */
 async function takeSecrets(
-  { ctx }: Session,
-  { met, token, certificates }: { met: Met; token: Token; certificates: Record<string, string> },
+  ctx: Session["ctx"],
+  { met, token, first, certificates }: Admittance & { certificates: Record<string, string> },
 ): Promise<void> {
   const { host, paths, node, signal } = ctx;
   const key = await readRequired(host, `${paths.certs}/kubelet-client.key`);
   const identity = { cert: certificates["kubelet-client"] ?? "", key };
   const client = new JoinClient(met.client.address, { ca: met.ca, token, identity, signal });
-  const texts = await client.secrets(node.name);
+  const texts = await client.secrets(node.name).catch(async (error: unknown) => {
+    // Why it was refused is what the operator must learn, whether or not the master can still be asked to forget it.
+    if (first && error instanceof JoinRefusal) await client.leave().catch(() => undefined);
+    throw error;
+  });
   const files = SECRET_FILES.map((path): AnyWanted => {
     const content = texts[path];
     if (content === undefined) throw new Error(`the master did not send "${path}"`);

@@ -179,7 +179,7 @@ async function admitHost(
   const isFirst = !session.recorded;
   await prepare(session, { flags: await givenFlags(flags, "join"), files: clusterFiles(met) });
   try {
-    await beAdmitted(session, { met, token });
+    await beAdmitted(session, { met, token, first: isFirst });
   } catch (error) {
     if (isFirst && error instanceof JoinRefusal) await undo(session);
     throw error;
