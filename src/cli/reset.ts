@@ -62,7 +62,10 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const work = await workOf(io, { options, machine, journal });
   if (work.records.length > 0) {
     confirm(io, options);
-    return work.lost ? await resetLost(work) : await resetNode(work);
+    if (!work.lost) return await resetNode(work);
+    // Until its end the daemon makes more of what is looked for.
+    await endDaemon(machine);
+    return await resetLost({ ...work, ...(await findTraces(machine)) });
   }
   await removeLock(machine);
   if (keptFootprint(journal)) return await verify(io, { machine, journal, output });

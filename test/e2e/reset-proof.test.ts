@@ -6,6 +6,9 @@ import { diff, type Snapshot, snapshot } from "../lab/snapshot.ts";
 const EQUAL = /^Undid \d+ changes in .+; host equals its state before init\.\n/;
 const STATE = "/var/opt/pf9/nodelet";
 const COPY = "/var/lib/nodelet";
+const DOCUMENT = "/var/opt/pf9/kube_status";
+const UNIT = "pf9-nodeletd.service";
+const DROP_IN = `/etc/systemd/system/${UNIT}.d`;
 const OURS = "kube|etcd|coredns|pause|nodeletd|shim";
 const KEPT = "/srv/kept";
 const KUBECTL = "/opt/pf9/bin/kubectl --kubeconfig /etc/pf9/kube.d/kubeconfigs/admin.yaml";
@@ -75,7 +78,11 @@ describe("the proof of a reset", () => {
       "cp -p /etc/docker/daemon.json /root/daemon.json; mkdir -p /root/cni; ls -d /etc/cni/net.d >/root/cni/had || true",
     );
     await initNode(node);
-    await node.sh(`rm -rf ${STATE} ${COPY} || rm -rf ${STATE} ${COPY}`);
+    // The daemon's document appears when all else was looked for already.
+    await node.sh(`
+      mkdir -p ${DROP_IN}; printf '[Service]\\nExecStop=/bin/sh -c "echo {} >${DOCUMENT}"\\n' >${DROP_IN}/late.conf
+      systemctl daemon-reload; systemctl kill -s STOP ${UNIT}
+      rm -rf ${STATE} ${COPY} ${DOCUMENT}`);
     const done = await reset(node, "-o", "json");
     expect({ stderr: done.stderr, exitCode: done.exitCode }).toEqual({ stderr: "", exitCode: 1 });
     const result = JSON.parse(done.stdout);
@@ -90,7 +97,7 @@ describe("the proof of a reset", () => {
 
     // With what only the operator can know put back, nothing of the node is left.
     await node.sh(`
-      rm -r ${result.kept}; cp -p /root/daemon.json /etc/docker/daemon.json; systemctl restart docker
+      rm -r ${result.kept} ${DROP_IN}; cp -p /root/daemon.json /etc/docker/daemon.json; systemctl restart docker
       if [ -s /root/cni/had ]; then install -d -m 700 /etc/cni/net.d; fi; rm -r /root/cni /root/daemon.json`);
     const settings = diff(before, await snapshot(node.host));
     expect(settings.filter((line) => !/^[-+] (sysctl|.*\/etc\/cni)/.test(line))).toEqual([]);
