@@ -1,18 +1,34 @@
-import type { ConfigKey } from "../config/config.ts";
-import type { Plan } from "./check.ts";
-import type { Listener } from "./probe.ts";
+import type { Config, ConfigKey } from "../config/config.ts";
+import { type Plan, setting } from "./check.ts";
+import { TUNNEL_PORT } from "../network/pod-routes.ts";
+import type { Listener, Protocol } from "./probe.ts";
 
-/** A TCP port that the node will listen on. */
+/** A port that the node will listen on. */
 export interface NodePort {
   port: number;
+  /** TCP where it is absent. */
+  protocol?: Protocol;
   /** Who will listen, for messages. */
   use: string;
   /** The key that moves it; absent when it is fixed. */
   key?: ConfigKey;
+  /** The setting with which the node does without it. */
+  without?: string;
   /** Addresses that it is taken on; absent for all. */
   on?: readonly string[];
   master?: true;
 }
+
+const TUNNELS: NodePort = {
+  port: TUNNEL_PORT,
+  protocol: "udp",
+  use: "pod network between nodes",
+  without: `${setting("podNetworkBackend")} to host-gw where all nodes are on one network`,
+};
+
+/** The plugins of nodelet and flannel alone have tunnels at this port, unless they are told to do without. */
+const hasTunnels = ({ networkPlugin, podNetworkBackend }: Config) =>
+  ["bridge", "flannel"].includes(networkPlugin) && podNetworkBackend !== "host-gw";
 
 /** The ports of a node, by its role. */
 export function portsOf({ config, node }: Pick<Plan, "config" | "node">): NodePort[] {
@@ -36,13 +52,14 @@ export function portsOf({ config, node }: Pick<Plan, "config" | "node">): NodePo
     { port: 10256, use: "kube-proxy health", on: loopback },
     { port: 10257, use: "controller manager", on: loopback, master: true },
     { port: 10259, use: "scheduler", on: loopback, master: true },
+    ...(hasTunnels(config) ? [TUNNELS] : []),
   ];
   return ports.filter(({ master }) => !master || config.role === "master");
 }
 
 /** True when the listener keeps the node from the port: same number, and an address in common. */
 export function collides(port: NodePort, listener: Listener): boolean {
-  if (port.port !== listener.port) return false;
+  if (port.port !== listener.port || (port.protocol ?? "tcp") !== listener.protocol) return false;
   const everywhere = listener.address === "0.0.0.0" || listener.address === "::";
   return everywhere || !port.on || port.on.includes(listener.address);
 }

@@ -8,8 +8,12 @@ export interface ProbedAddress {
   internal: boolean;
 }
 
-/** A socket that listens for TCP connections. */
+/** Protocols whose ports are looked at. */
+export type Protocol = "tcp" | "udp";
+
+/** A socket that listens for TCP connections, or takes UDP packets. */
 export interface Listener {
+  protocol: Protocol;
   port: number;
   /** `0.0.0.0` and `::` for every address. */
   address: string;
@@ -100,7 +104,7 @@ export interface HostProbe {
   syncedWrites(path: string): Promise<readonly number[] | undefined>;
   /** True when a host has this address: it accepts or refuses a connection within a second. */
   answers(address: string, port: number): Promise<boolean>;
-  /** Who listens on these TCP ports. */
+  /** Who listens on these ports, whatever the protocol. */
   listeners(ports: readonly number[]): Promise<readonly Listener[]>;
   /** The units as systemd knows them; undefined when systemd does not answer. */
   units(names: readonly string[]): Promise<readonly ProbedUnit[] | undefined>;

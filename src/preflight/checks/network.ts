@@ -29,8 +29,8 @@ export const portInUse: Check = {
             ? "a process that cannot be seen from here"
             : `pid ${holder.pid} (${holder.process})`;
         return {
-          message: `Port ${port.port} (${port.use}) is held by ${who}`,
-          hint: port.key ? `${stop}, or ${setting(port.key)}` : stop,
+          message: `${port.protocol === "udp" ? "UDP port" : "Port"} ${port.port} (${port.use}) is held by ${who}`,
+          hint: [stop, port.key ? setting(port.key) : port.without].filter(Boolean).join(", or "),
         };
       });
     }),

@@ -97,13 +97,18 @@ export const network: Explanations = {
   },
   PortInUse: {
     checked:
-      "Who listens on the node's ports: 6443, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257 and 10259, or those that the configuration has instead. A worker needs fewer.",
+      "Who listens on the node's ports: 6442, 6443, 6444, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259 and UDP 8472, or those that the configuration has instead. A worker needs fewer.",
     why: "Two programs cannot listen on one port: the part of Kubernetes that needs it does not start.",
     ways: [
       [
         "Stop the process with the command that the finding names; a unit or a container is stopped as such, so that it does not come back.",
       ],
-      ["Move the node's port where there is a flag: --api-port, --etcd-client-port, --etcd-peer-port."],
+      [
+        "Move the node's port where there is a flag: --api-port, --join-port, --balancer-port, --etcd-client-port, --etcd-peer-port.",
+      ],
+      [
+        "UDP 8472 is for tunnels between nodes of different networks: where all are on one, set --pod-network-backend host-gw.",
+      ],
     ],
   },
   ProxyForAll: {

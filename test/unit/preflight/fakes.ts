@@ -154,7 +154,15 @@ export function healthyProbe(over: Overrides = {}): HostProbe {
 }
 
 function listener(over: Partial<Listener>): Listener {
-  return { port: 0, address: "0.0.0.0", pid: 812, process: "nginx", cgroup: "0::/user.slice\n", ...over };
+  return {
+    protocol: "tcp",
+    port: 0,
+    address: "0.0.0.0",
+    pid: 812,
+    process: "nginx",
+    cgroup: "0::/user.slice\n",
+    ...over,
+  };
 }
 
 function unit(name: string, all: readonly Partial<ProbedUnit>[]): ProbedUnit {

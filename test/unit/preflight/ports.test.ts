@@ -31,6 +31,11 @@ describe("ports", () => {
       { port: 10259, address: "::", pid: undefined },
       "Port 10259 (scheduler) is held by a process that cannot be seen from here => stop it",
     ],
+    [
+      "a program that takes packets",
+      { port: 8472, protocol: "udp" },
+      "UDP port 8472 (pod network between nodes) is held by pid 812 (nginx) => stop it (kill 812), or set --pod-network-backend to host-gw where all nodes are on one network",
+    ],
   ])("names %s that holds one", async (_name, listener, line) => {
     const { errors } = await preflight({ listeners: [listener] });
     expect(lines(errors)).toEqual([`PortInUse: ${line}`]);
@@ -45,6 +50,16 @@ describe("ports", () => {
   test("names a process once that listens for both families", async () => {
     const { errors } = await preflight({ listeners: [{ port: 6443 }, { port: 6443, address: "::" }] });
     expect(errors).toHaveLength(1);
+  });
+
+  test("takes the other protocol's ports, and those of tunnels that nobody needs", async () => {
+    const listeners = [{ port: 6443, protocol: "udp" as const }, { port: 8472 }];
+    expect((await preflight({ listeners })).errors).toEqual([]);
+    const tunnel = { listeners: [{ port: 8472, protocol: "udp" as const }] };
+    expect((await preflight(tunnel, { config: config({ podNetworkBackend: "host-gw" }) })).errors).toEqual(
+      [],
+    );
+    expect((await preflight(tunnel, { config: config({ networkPlugin: "noop" }) })).errors).toEqual([]);
   });
 
   test("takes a listener on an address that the node does not use", async () => {
@@ -111,14 +126,24 @@ describe("parseSockets()", () => {
     ["0000000000000000FFFF00000100007F:094B", "127.0.0.1"],
     ["B80D0120000000000000000001000000:094B", "2001:db8::1"],
   ])("reads %s", (text, address) => {
-    expect(parseSockets(`head\n${row(text, "0A")}\n`, [2379])).toEqual([
-      { port: 2379, address, inode: "288" },
+    expect(parseSockets(`head\n${row(text, "0A")}\n`, { ports: [2379], protocol: "tcp" })).toEqual([
+      { protocol: "tcp", port: 2379, address, inode: "288" },
+    ]);
+  });
+
+  test("reads who takes packets from anybody, and not who talks to one", () => {
+    const text = `head\n${row("0100007F:2118", "07")}\n${row("0100007F:2118", "01")}\n`;
+    expect(parseSockets(text, { ports: [8472], protocol: "udp" })).toEqual([
+      { protocol: "udp", port: 8472, address: "127.0.0.1", inode: "288" },
     ]);
   });
 
   test("leaves out connections and other ports", () => {
     expect(
-      parseSockets(`head\n${row("0100007F:094B", "01")}\n${row("0100007F:094C", "0A")}\n`, [2379]),
+      parseSockets(`head\n${row("0100007F:094B", "01")}\n${row("0100007F:094C", "0A")}\n`, {
+        ports: [2379],
+        protocol: "tcp",
+      }),
     ).toEqual([]);
   });
 });

@@ -52,6 +52,15 @@ test("a listener is found with its process", () => {
   expect(found[0]?.process).not.toBe("");
 });
 
+test("a program that takes packets is found, and one at the same port of the other protocol", async () => {
+  const socket = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0 });
+  servers.push({ stop: () => socket.close() });
+  const found = findListeners([socket.port], { proc: "/proc" });
+  expect(found).toMatchObject([
+    { protocol: "udp", port: socket.port, address: "127.0.0.1", pid: process.pid },
+  ]);
+});
+
 test("parseUnits() reads what systemctl shows of several units", () => {
   const text = `MainPID=500
 ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// --live-restore ; ignore_errors=no ; pid=0 }
