@@ -8,12 +8,19 @@ import { initNode, startNode, type TestNode, waitUntil } from "../lab/harness.ts
 const SETUP_MS = 300_000;
 const DATA = "/var/opt/pf9/etcd";
 const TOKEN = "/root/token";
+const KUBECTL = "/opt/pf9/bin/kubectl --kubeconfig /etc/pf9/kube.d/kubeconfigs/admin.yaml";
 
 const hosts = new Map<string, TestNode>();
 let token = "";
 
 /** The place of each host, as it may be made more than once. */
-const IPS = { first: "10.89.0.41", second: "10.89.0.42", third: "10.89.0.43" } as const;
+const IPS = {
+  first: "10.89.0.41",
+  second: "10.89.0.42",
+  third: "10.89.0.43",
+  fourth: "10.89.0.44",
+  fifth: "10.89.0.45",
+} as const;
 type Place = keyof typeof IPS;
 
 const at = (place: Place): TestNode => {
@@ -46,6 +53,8 @@ async function membersOf(): Promise<string[]> {
   return (JSON.parse(stdout) as MemberView[]).map(({ name, role, health }) => `${name} ${role} ${health}`);
 }
 
+const statusOf = async (place: Place) => (await at(place).nodelet(["etcd", "status"])).stdout;
+
 const voters = (...places: Place[]) => places.map((place) => `e2e-etcd-${place} voter ok`).sort();
 
 /** The members are these and no other, all with a vote and well. */
@@ -61,7 +70,7 @@ async function undo(node: TestNode): Promise<void> {
 }
 
 beforeAll(async () => {
-  await Promise.all([begin("first"), begin("second"), begin("third")]);
+  await Promise.all((["first", "second", "third"] as const).map(begin));
   await initNode(at("first"));
   const made = await at("first").nodelet(["token", "create", "--role", "master", "--uses", "100", "--quiet"]);
   token = made.stdout;
@@ -142,8 +151,7 @@ describe("several masters", () => {
       ),
     );
     expect(waits.map(Number).some((count) => count > 0)).toBe(true);
-    const { stdout } = await at("second").nodelet(["etcd", "status"]);
-    expect(stdout).toEndWith("3 voters, 3 well; 1 may fail\n");
+    expect(await statusOf("second")).toEndWith("3 voters, 3 well; 1 may fail\n");
   });
 
   test("a dead one is replaced by a new host with its name", async () => {
@@ -151,6 +159,28 @@ describe("several masters", () => {
     await begin("third");
     await join(at("third"));
     await expectVoters("first", "second", "third");
+  });
+
+  test("three become five, go on without two of them, and are three again", async () => {
+    await Promise.all([begin("fourth"), begin("fifth")]);
+    await Promise.all([join(at("fourth")), join(at("fifth"))]);
+    await expectVoters("first", "second", "third", "fourth", "fifth");
+    expect(await statusOf("fifth")).toEndWith("5 voters, 5 well; 2 may fail\n");
+
+    await Promise.all([at("fourth").host.kill(), at("fifth").host.kill()]);
+    await waitUntil(async () => (await statusOf("second")).endsWith("5 voters, 3 well; none may fail\n"), {
+      what: "two dead members seen",
+      deadlineMs: 20_000,
+    });
+    await at("third").sh(`${KUBECTL} create namespace without-two`);
+    for (const place of ["fourth", "fifth"] as const) {
+      const done = await at("second").nodelet(["node", "remove", `e2e-etcd-${place}`, "--yes"]);
+      expect(done).toMatchObject({ exitCode: 0, stderr: "" });
+    }
+    await expectVoters("first", "second", "third");
+    expect(await at("first").sh(`${KUBECTL} get namespace without-two -o name`)).toBe(
+      "namespace/without-two",
+    );
   });
 
   test("one without which there is no majority is not removed, and nothing is changed", async () => {
