@@ -148,6 +148,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     clearInterval(ping);
     notify("STOPPING=1");
   }
+  await report.settled();
   log.info("nodeletd: ended");
   return ExitCode.ok;
 }

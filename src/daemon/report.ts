@@ -123,6 +123,11 @@ export class Report {
     await this.#writing;
   }
 
+  /** Waits until all is written that was told so far. What is cut off by the end of the process leaves half a file. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
   async #guard(path: string, write: (file: string) => Promise<void>): Promise<boolean> {
     try {
       await write(placeOf(this.#machine, path));

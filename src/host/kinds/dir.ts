@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError, codeOf } from "../../errors.ts";
+import { temporaryOf } from "../atomic.ts";
 import type { Kind } from "../kind.ts";
 import { makeDirs } from "../make-dirs.ts";
 import { type Machine, placeOf } from "../machine.ts";
@@ -86,7 +87,7 @@ export const dirKind: Kind<DirWanted, DirFound> = {
   }),
 };
 
-/** A directory that a program we start fills: everything that was not in it before goes with undo. */
+/** A directory that a program we start fills, or a file that it writes: everything that was not in it before goes with undo. */
 export interface TreeWanted {
   path: string;
 }
@@ -100,6 +101,8 @@ export const treeKind: Kind<TreeWanted, DirFound> = {
   async restore(machine, { key, before }) {
     await unmountFrom(machine, { path: key, mounts: before.type === "dir" ? before.mounts : 0 });
     if (before.type === "absent") {
+      // Who fills it may have been killed while it wrote: the daemon its document, for example.
+      await rm(temporaryOf(placeOf(machine, key)), { force: true });
       await rm(placeOf(machine, key), { recursive: true, force: true });
       return await removeUp(machine, { path: key, topmost: before.topmost });
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { readEvents } from "../../../src/daemon/events.ts";
 import { readHealth } from "../../../src/daemon/health.ts";
 import { Report } from "../../../src/daemon/report.ts";
@@ -126,6 +126,15 @@ describe("the document", () => {
     t.report.set({ pf9_cluster_id: "c-1" });
     await t.report.write();
     expect(t.written()?.pf9_cluster_id).toBe("c-1");
+  });
+
+  test("is whole on the disk once the report is settled, though nobody waited for the write", async () => {
+    await using t = await setUp();
+    t.report.set({ current_task: "Start etcd" });
+    void t.report.write();
+    await t.report.settled();
+    expect(t.written()?.current_task).toBe("Start etcd");
+    expect(await readdir(t.root.place("/var/opt/pf9"))).toEqual(["kube_status", "nodelet"]);
   });
 
   test("is written again when it cannot have reached the disk", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { Journal, type JournalRecord } from "../../../src/host/journal.ts";
 import { realHost } from "../../../src/host/real.ts";
 import { undoAll } from "../../../src/host/undo.ts";
@@ -84,6 +84,16 @@ describe("undoAll() after one that was cut off", () => {
     expect(await t.root.read("/theirs/b")).toBe("theirs");
     expect(await t.root.read("/tree/store/b")).toBeUndefined();
   });
+});
+
+test("undoAll() removes what a program left half written beside its file, and nothing else there", async () => {
+  await using t = await setUp();
+  t.journal.add({ kind: "tree", key: "/var/status", before: { type: "absent", topmost: "/var/status" } });
+  await t.root.write("/var/status", "{}");
+  await t.root.write("/var/.status.nodelet.tmp", "{");
+  await t.root.write("/var/.other.nodelet.tmp", "theirs");
+  await undoAll(t.machine, { records: t.journal.records() });
+  expect(await readdir(t.root.place("/var"))).toEqual([".other.nodelet.tmp"]);
 });
 
 describe("undoAll() where a directory stands for a file", () => {
