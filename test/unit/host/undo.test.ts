@@ -93,7 +93,9 @@ test("undoAll() removes what a program left half written beside its file, and no
   await t.root.write("/var/.status.nodelet.tmp", "{");
   await t.root.write("/var/.other.nodelet.tmp", "theirs");
   await undoAll(t.machine, { records: t.journal.records() });
-  expect(await readdir(t.root.place("/var"))).toEqual([".other.nodelet.tmp"]);
+  expect((await readdir(t.root.place("/var"))).filter((name) => name.includes("nodelet.tmp"))).toEqual([
+    ".other.nodelet.tmp",
+  ]);
 });
 
 describe("undoAll() where a directory stands for a file", () => {
