@@ -102,6 +102,8 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 ${script}
 echo "${END}"
+# A change of the console's settings waits until all is sent; power-off does not.
+stty -echo </dev/console
 poweroff -f
 `;
 }
