@@ -77,7 +77,7 @@ async function takeSecrets(
   const client = new JoinClient(met.client.address, { ca: met.ca, token, identity, signal });
   const texts = await client.secrets(node.name).catch(async (error: unknown) => {
     // Why it was refused is what the operator must learn, whether or not the master can still be asked to forget it.
-    if (first && error instanceof JoinRefusal) await client.leave().catch(() => undefined);
+    if (first && error instanceof JoinRefusal && !error.passing) await client.leave().catch(() => undefined);
     throw error;
   });
   const files = SECRET_FILES.map((path): AnyWanted => {

@@ -181,7 +181,8 @@ async function admitHost(
   try {
     await beAdmitted(session, { met, token, first: isFirst });
   } catch (error) {
-    if (isFirst && error instanceof JoinRefusal) await undo(session);
+    // What passes is like an interruption: the same command goes on with the same keys, and is not counted twice.
+    if (isFirst && error instanceof JoinRefusal && !error.passing) await undo(session);
     throw error;
   }
   return remote;

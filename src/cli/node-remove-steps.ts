@@ -4,7 +4,7 @@ import { AppError } from "../errors.ts";
 import type { EtcdClient, Member } from "../etcd/client.ts";
 import { expectQuorumWithout, type MemberNode, memberOfNode, removeMember } from "../etcd/leave.ts";
 import type { Accepts } from "../etcd/probe.ts";
-import { forgetNode } from "../join/store.ts";
+import { forgetNode, readJoinState } from "../join/store.ts";
 import type { KubeObject } from "../kube/client.ts";
 import { deletePods, evictPods } from "../kube/drain.ts";
 import { addressOf, isReady } from "../kube/node.ts";
@@ -28,6 +28,8 @@ export interface Found {
   node: KubeObject | undefined;
   /** Only a master has one. */
   member: Member | undefined;
+  /** Its address; undefined where nobody knows it. */
+  ip: string | undefined;
   /** Its kubelet answers, or it is ready all the same. */
   alive: boolean;
 }
@@ -59,8 +61,9 @@ export async function lookAtDeparture(departure: Departure): Promise<Found> {
   const nodes = await ctx.kube.list("/api/v1/nodes");
   const members = await etcd.members();
   const node = nodes.find(({ metadata }) => metadata.name === name);
-  const member = memberOfNode(members, memberNode(name, node));
-  if (!node && !member) {
+  const ip = (node && addressOf(node)) ?? (await admittedAt(ctx, name));
+  const member = memberOfNode(members, memberNode(name, ip));
+  if (!node && !member && ip === undefined) {
     const names = nodes.map(({ metadata }) => metadata.name).sort();
     throw new AppError(
       `Cannot remove the node "${name}": there is none of that name; the nodes are ${names.join(", ")}`,
@@ -74,7 +77,12 @@ export async function lookAtDeparture(departure: Departure): Promise<Found> {
     );
   }
   if (member) await expectQuorumWithout(member, { etcd, members });
-  return { node, member, alive: node !== undefined && (await isAlive(departure)) };
+  return { node, member, ip, alive: node !== undefined && (await isAlive(departure)) };
+}
+
+/** Address of a host that was admitted, and may have ended before there was a Node of it. */
+async function admittedAt({ kube }: Departure["ctx"], name: string): Promise<string | undefined> {
+  return (await readJoinState(kube)).nodes.find((record) => record.name === name)?.ip;
 }
 
 /**
@@ -97,13 +105,13 @@ async function isAlive(departure: Departure): Promise<boolean> {
 /** Takes the node out, step by step; a run that was cut off is completed by the next one. */
 export async function removeNode(departure: Departure, found: Found): Promise<Removed> {
   const { ctx, name, etcd, say } = departure;
-  const { node, alive } = found;
+  const { node, ip, alive } = found;
   const drained = node ? await emptyNode(departure, found) : false;
   if (node) await mark(departure);
-  if (found.member && alive) await waitToLeave(departure, node);
+  if (found.member && alive) await waitToLeave(departure, found);
   const member = await removeMember(ctx, {
     etcd,
-    ...memberNode(name, node),
+    ...memberNode(name, ip),
     what: `is removing "${name}"`,
     say,
   });
@@ -144,11 +152,11 @@ async function mark({ ctx, name }: Departure): Promise<void> {
  * A master that lives is told first and takes its member out by itself: its API server, by which it is told, needs its etcd.
  * One that does not in time is helped.
  */
-async function waitToLeave(departure: Departure, node: KubeObject | undefined): Promise<void> {
+async function waitToLeave(departure: Departure, { node, ip }: Found): Promise<void> {
   const { ctx, name, etcd } = departure;
   const end = ctx.clock.monotonic() + LEAVE_MS;
   const look = async (): Promise<Poll<true>> => {
-    const gone = !memberOfNode(await etcd.members(), memberNode(name, node));
+    const gone = !memberOfNode(await etcd.members(), memberNode(name, ip));
     const down = node !== undefined && !(await kubeletRuns(departure, node));
     if (gone || down || ctx.clock.monotonic() >= end) return { value: true };
     return { missing: `"${name}" has not left etcd yet` };
@@ -191,8 +199,7 @@ async function deleteNode(departure: Departure): Promise<void> {
   });
 }
 
-function memberNode(name: string, node: KubeObject | undefined): MemberNode {
-  const ip = node && addressOf(node);
+function memberNode(name: string, ip: string | undefined): MemberNode {
   return { node: name, ...(ip !== undefined && { ip }) };
 }
 

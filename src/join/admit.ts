@@ -103,7 +103,8 @@ export function admit(
   const before = state.nodes.find(({ name }) => name === candidate.name);
   const again = isSameHost(before, { candidate, role });
   refuseTaken({ candidate, role, again, nodes: allNodes(known, state.nodes) });
-  const isCounted = token.used.includes(candidate.key);
+  // A key alone is no node: with it others could come under more names, or one that was removed.
+  const isCounted = again && token.used.includes(candidate.key);
   if (!isCounted && token.used.length >= token.uses) {
     throw over(token, { why: "TokenUsedUp", what: `was used ${token.used.length} of ${token.uses} times` });
   }
@@ -123,7 +124,9 @@ export function admit(
     one.id === token.id && !isCounted ? { ...one, used: [...one.used, candidate.key] } : one,
   );
   const nodes = [...state.nodes.filter(({ name }) => name !== node.name), node];
-  return { state: { tokens, nodes }, node, again };
+  // Who had the name before is told when it comes back.
+  const replacedBy = before && before.key !== key ? [{ name, key: before.key, at: now }] : [];
+  return { state: { tokens, nodes, removed: [...state.removed, ...replacedBy] }, node, again };
 }
 
 /** The host that was admitted under this name: same key, same role, same machine. */

@@ -53,7 +53,8 @@ async function isDown(
   const renewed = Date.parse(String(lease?.spec?.renewTime ?? ""));
   const isSilent = Number.isNaN(renewed) ? !isReady(node) : clock.now() - renewed > STALE_MS;
   if (!isSilent) return false;
-  // At the candidate's own address it is the candidate that accepts connections.
-  if (ip === undefined || ip === candidate.ip) return true;
-  return (await reachable(ip, [KUBELET_PORT])).length === 0;
+  // At the candidate's own address it is the candidate that accepts connections; anybody can say that an address is theirs.
+  if (ip === undefined || (ip === candidate.ip && ip === candidate.from)) return true;
+  const port = Number(node.status?.daemonEndpoints?.kubeletEndpoint?.Port || KUBELET_PORT);
+  return (await reachable(ip, [port])).length === 0;
 }

@@ -22,8 +22,8 @@ export async function askMasters<T>(
     try {
       return await work(client);
     } catch (error) {
-      // A master that is not ready is as good as none; one that refuses speaks for all.
-      if (error instanceof JoinRefusal && error.code !== "NotReady") throw error;
+      // A master that is not ready, or whose clock is wrong, is as good as none; one that refuses speaks for all.
+      if (error instanceof JoinRefusal && !error.passing && error.code !== "NotProven") throw error;
       problems.push(messageOf(error));
     }
   }

@@ -11,7 +11,9 @@ export type RefusalCode =
   | "NameTaken"
   | "AddressTaken"
   | "MachineTaken"
+  | "NotProven"
   | "NotAMember"
+  | "NodeUnknown"
   | "NotAMaster"
   | "BadCertificateRequest"
   | "NoBlockLeft"
@@ -22,7 +24,9 @@ const STATUS: Partial<Record<RefusalCode, number>> = {
   BadRequest: 400,
   BadCertificateRequest: 400,
   TokenUnknown: 401,
+  NotProven: 403,
   NotAMember: 403,
+  NodeUnknown: 403,
   NotAMaster: 403,
   TokenRole: 403,
   TooManyAttempts: 429,
@@ -34,6 +38,8 @@ export class JoinRefusal extends AppError {
   override name = "JoinRefusal";
   /** HTTP status of the answer. */
   readonly status: number;
+  /** It says nothing of who asked: the same may be answered later, or by another master. */
+  readonly passing: boolean;
 
   constructor(
     readonly code: RefusalCode,
@@ -42,5 +48,6 @@ export class JoinRefusal extends AppError {
   ) {
     super(message, options);
     this.status = STATUS[code] ?? 409;
+    this.passing = code === "NotReady" || code === "TooManyAttempts";
   }
 }

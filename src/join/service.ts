@@ -233,13 +233,19 @@ export class JoinService {
     const ca = await authority(ctx);
     const proven = provenNode(header, { request: { method, path, body }, ca, now: ctx.clock.now() });
     if (!call.verified || !proven) {
-      throw new JoinRefusal("NotAMember", "This needs the certificate of a node of this cluster", {
-        hint: "join with a token: nodelet token create on a master",
+      throw new JoinRefusal("NotProven", "This needs the certificate of a node of this cluster", {
+        hint: "look whether the clocks agree; or join with a token: nodelet token create on a master",
       });
     }
-    const { nodes } = await readJoinState(ctx.kube);
+    const { nodes, removed } = await readJoinState(ctx.kube);
     const record = nodes.find(({ name }) => name === proven.name);
     if (record?.key === proven.key) return record;
+    // A node stops itself for good when it is told that it was taken out: that must be known, not concluded from a list that was lost.
+    if (!record && !removed.some(({ key }) => key === proven.key)) {
+      throw new JoinRefusal("NodeUnknown", `The masters know nothing of the node "${proven.name}"`, {
+        hint: "undo it and join again: nodelet reset, then nodelet join",
+      });
+    }
     throw new JoinRefusal(
       "NotAMember",
       `The node "${proven.name}" was removed from this cluster, or joined again elsewhere`,

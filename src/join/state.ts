@@ -2,6 +2,8 @@
 export interface JoinState {
   tokens: TokenRecord[];
   nodes: NodeRecord[];
+  /** Nodes that were taken out, so that one which was off is told when it comes back. */
+  removed: RemovedRecord[];
 }
 
 /** What a node may be. */
@@ -37,13 +39,28 @@ export interface NodeRecord {
   joined: number;
 }
 
+/** A node that was taken out of the cluster. */
+export interface RemovedRecord {
+  name: string;
+  /** As in its {@linkcode NodeRecord}. */
+  key: string;
+  at: number;
+}
+
 /** Nobody has joined, and nobody may. */
-export const EMPTY_STATE: JoinState = { tokens: [], nodes: [] };
+export const EMPTY_STATE: JoinState = { tokens: [], nodes: [], removed: [] };
 
 /** A token that is over is kept this long, so that who comes late with it is told why; in milliseconds. */
 const REMEMBERED_MS = 7 * 86_400_000;
 
+/** A node that was taken out is remembered for longer than any certificate of it is good: a year, and a month. */
+const REMOVED_MS = 396 * 86_400_000;
+
 /** The state without what is long over. */
-export function withoutOld(state: JoinState, now: number): JoinState {
-  return { ...state, tokens: state.tokens.filter(({ expires }) => expires + REMEMBERED_MS > now) };
+export function withoutOld({ tokens, nodes, removed }: JoinState, now: number): JoinState {
+  return {
+    tokens: tokens.filter(({ expires }) => expires + REMEMBERED_MS > now),
+    nodes,
+    removed: removed.filter(({ at }) => at + REMOVED_MS > now),
+  };
 }

@@ -46,14 +46,16 @@ export async function changeJoinState<T>(
   });
 }
 
-/** Forgets a node that was removed: its certificate is not renewed any more. @returns true when it was known */
+/** Takes a node out: its certificate is not renewed any more, and it is told so when it asks. @returns true when it was known */
 export async function forgetNode(kube: Kube, { name, now }: { name: string; now: number }): Promise<boolean> {
   return await changeJoinState(kube, {
     now,
-    change: (state) => ({
-      state: { ...state, nodes: state.nodes.filter((node) => node.name !== name) },
-      result: state.nodes.some((node) => node.name === name),
-    }),
+    change: (state) => {
+      const gone = state.nodes.filter((node) => node.name === name);
+      const removed = [...state.removed, ...gone.map(({ key }) => ({ name, key, at: now }))];
+      const nodes = state.nodes.filter((node) => node.name !== name);
+      return { state: { ...state, nodes, removed }, result: gone.length > 0 };
+    },
   });
 }
 
@@ -61,13 +63,13 @@ function stateOf(object: KubeObject | undefined): JoinState {
   if (!object) return EMPTY_STATE;
   try {
     const text = Buffer.from(String(object.data?.state), "base64").toString("utf8");
-    const { tokens, nodes } = JSON.parse(text) as JoinState;
-    if (Array.isArray(tokens) && Array.isArray(nodes)) return { tokens, nodes };
+    const { tokens, nodes, removed = [] } = JSON.parse(text) as Partial<JoinState>;
+    if ([tokens, nodes, removed].every(Array.isArray)) return { tokens, nodes, removed } as JoinState;
   } catch {
     // Told below.
   }
   throw new AppError(`Cannot read the Secret "${NAMESPACE}/${NAME}": it is not what nodelet writes`, {
-    hint: `tokens and the list of joined nodes are in it; take it away to begin anew: kubectl -n ${NAMESPACE} delete secret ${NAME}`,
+    hint: `put its backup in place; without it nodes that joined go on, but have to join anew before their certificates end: kubectl -n ${NAMESPACE} delete secret ${NAME}`,
   });
 }
 

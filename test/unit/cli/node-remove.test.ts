@@ -3,6 +3,8 @@ import { lookAtDeparture, removeNode } from "../../../src/cli/node-remove-steps.
 import type { KubeObject } from "../../../src/kube/client.ts";
 import { joining, type Joining } from "../etcd/help.ts";
 
+const JOIN_STATE = "/api/v1/namespaces/kube-system/secrets/nodelet-join";
+
 /** A node as the API has it. */
 const nodeOf = (name: string, { ip, ready }: { ip: string; ready: boolean }): KubeObject => ({
   metadata: { name },
@@ -174,6 +176,16 @@ describe("a node that is down", () => {
     expect(await c.remove("m3")).toEqual({ node: false, member: true, drained: false });
     expect(membersOf(c)).toEqual(["m1", "m2"]);
   });
+});
+
+test("a host that was admitted and never came further is forgotten", async () => {
+  await using c = await cluster();
+  const node = { name: "w9", ip: "10.0.0.99", key: "k", machineId: "m", token: "t", podCidr: "", joined: 0 };
+  const state = { tokens: [], nodes: [{ ...node, role: "worker" }], removed: [] };
+  const data = { state: btoa(JSON.stringify(state)) };
+  c.w.kube.objects.set(JOIN_STATE, { metadata: { name: "nodelet-join" }, data });
+  expect(await c.remove("w9")).toEqual({ node: false, member: false, drained: false });
+  expect(c.w.kube.calls).toContain(`PUT ${JOIN_STATE}`);
 });
 
 test("a removal that is killed at any moment is completed by the next one", async () => {

@@ -54,7 +54,7 @@ const record: NodeRecord = {
 };
 
 function state(change: { token?: Partial<TokenRecord>; nodes?: NodeRecord[] } = {}): JoinState {
-  return { tokens: [{ ...token, ...change.token }], nodes: change.nodes ?? [] };
+  return { tokens: [{ ...token, ...change.token }], nodes: change.nodes ?? [], removed: [] };
 }
 
 type Call = Parameters<typeof admit>[1];
@@ -89,7 +89,7 @@ test("a host is admitted with a block of its own, and the token is used up by it
   const { state: after, node, again } = admit(before, call());
   const { from: _, ...who } = candidate;
   expect(node).toEqual({ ...who, role, podCidr: "10.20.1.0/24", token: "abc123", joined: NOW });
-  expect(after).toEqual({ tokens: [{ ...token, used: ["key-1"] }], nodes: [node] });
+  expect(after).toEqual({ tokens: [{ ...token, used: ["key-1"] }], nodes: [node], removed: [] });
   expect({ again, before }).toEqual({ again: false, before: state() });
 });
 
@@ -157,9 +157,16 @@ describe("a host that comes again", () => {
     expect({ after, node, again }).toEqual({ after: before, node: record, again: true });
   });
 
+  test("with the same key is counted anew under another name, and after it was removed", () => {
+    const used = state({ token: { used: ["key-1"] }, nodes: [record] });
+    const other = { ...candidate, name: "w2", ip: "10.0.0.7", machineId: "w2-id" };
+    expect(refusal(used, { candidate: other }).code).toBe("TokenUsedUp");
+    expect(refusal({ ...used, nodes: [] }).code).toBe("TokenUsedUp");
+  });
+
   test("with the same key and another token is counted by that one", () => {
     const second = { ...token, id: "second" };
-    const before = { tokens: [{ ...token, used: ["key-1"] }, second], nodes: [record] };
+    const before = { ...state({ nodes: [record] }), tokens: [{ ...token, used: ["key-1"] }, second] };
     const { state: after } = admit(before, call({ presented: { id: "second", secret: SECRET } }));
     expect(after.tokens.map(({ used }) => used)).toEqual([["key-1"], ["key-1"]]);
     expect(after.nodes[0]?.token).toBe("second");
@@ -173,6 +180,7 @@ describe("a host that comes again", () => {
     );
     expect(admitted.node).toMatchObject({ key: "key-1", podCidr: "10.20.7.0/24" });
     expect(admitted.state.nodes).toHaveLength(1);
+    expect(admitted.state.removed).toEqual([{ name: "w1", key: "before reset", at: NOW }]);
   });
 
   test("with the address of another node is refused, though its key is known", () => {

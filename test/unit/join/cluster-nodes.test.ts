@@ -13,7 +13,7 @@ const candidate: Candidate = { name: "w1", ip: "10.0.0.6", machineId: "new", key
 function node(
   name: string,
   ip: string,
-  more: { ready?: boolean; labels?: Record<string, string> } = {},
+  more: { ready?: boolean; labels?: Record<string, string>; kubeletPort?: number } = {},
 ): KubeObject {
   return {
     metadata: { name, labels: more.labels ?? {} },
@@ -25,6 +25,7 @@ function node(
       ],
       conditions: [{ type: "Ready", status: more.ready === false ? "Unknown" : "True" }],
       nodeInfo: { machineID: `${name}-id` },
+      daemonEndpoints: { kubeletEndpoint: { Port: more.kubeletPort ?? 10_250 } },
     },
   };
 }
@@ -67,6 +68,14 @@ describe("the node whose place is wanted", () => {
 
   test("is down when the lease is stale, and its address is that of the host that comes", async () => {
     expect(await down(same, { lease: lease(25_001) })).toBe(true);
+  });
+
+  test("lives while its kubelet answers, though somebody elsewhere says that its address is theirs", async () => {
+    using kubelet = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const held = node("w1", "127.0.0.1", { kubeletPort: kubelet.port });
+    const claim = { ip: "127.0.0.1", from: "10.0.0.66" };
+    expect(await down(held, { lease: lease(60_000), candidate: claim })).toBe(false);
+    expect(await down(held, { lease: lease(60_000), candidate: { ...claim, from: "127.0.0.1" } })).toBe(true);
   });
 
   test("is down when the lease is stale and nothing accepts connections at its address", async () => {

@@ -126,3 +126,15 @@ test("a node is forgotten once", async () => {
   const forget = () => forgetNode(kube, { name: "w1", now: 0 });
   expect([await forget(), await forget(), (await readJoinState(kube)).nodes]).toEqual([true, false, []]);
 });
+
+test("a node that was taken out is remembered until none of its certificates can be good", async () => {
+  const kube = api();
+  const removed = [{ name: "w1", key: "key-1", at: 0 }];
+  const change = (state: JoinState) => ({ state, result: undefined });
+  await changeJoinState(kube, { now: 0, change: (state) => change({ ...state, removed }) });
+  const YEAR = 365 * 86_400_000;
+  await changeJoinState(kube, { now: YEAR, change });
+  expect((await readJoinState(kube)).removed).toEqual(removed);
+  await changeJoinState(kube, { now: YEAR + 31 * 86_400_000, change });
+  expect((await readJoinState(kube)).removed).toEqual([]);
+});

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { certificatesOf } from "../../../certs/list.ts";
 import { identify, IDENTITY_HEADER, type NodeIdentity } from "../../../src/join/identity.ts";
 import { routes } from "../../../src/join/protocol.ts";
-import { HOUR, joiner, refused } from "./help.ts";
+import { forgetNode } from "../../../src/join/store.ts";
+import { HOUR, joiner, refused, SECRET } from "./help.ts";
 import { identityOf, type Listening, listening, refusedWithoutTrace } from "./wire-help.ts";
 
 const IDS = certificatesOf("worker")
@@ -34,7 +35,7 @@ describe("who is no node", () => {
     await using l = await listening();
     const { code, message } = await refused(ask(l));
     expect({ code, message }).toEqual({
-      code: "NotAMember",
+      code: "NotProven",
       message: "Cannot join: This needs the certificate of a node of this cluster",
     });
     expect((await l.m.state()).nodes).toEqual([]);
@@ -42,7 +43,7 @@ describe("who is no node", () => {
 
   test.each(ASKS)("asks %s as an administrator", async (_what, ask) => {
     await using l = await listening();
-    expect((await refused(ask(l, await l.m.issue("admin")))).code).toBe("NotAMember");
+    expect((await refused(ask(l, await l.m.issue("admin")))).code).toBe("NotProven");
   });
 
   test.each(ASKS)(
@@ -52,8 +53,8 @@ describe("who is no node", () => {
       const identity = await l.m.issue("kubelet-client", { nodeName: "w1" });
       const { code, message } = await refused(ask(l, identity));
       expect({ code, message }).toEqual({
-        code: "NotAMember",
-        message: 'Cannot join: The node "w1" was removed from this cluster, or joined again elsewhere',
+        code: "NodeUnknown",
+        message: 'Cannot join: The masters know nothing of the node "w1"',
       });
     },
   );
@@ -77,7 +78,7 @@ describe("who is no node", () => {
     });
     expect({ status: response.status, body: await response.json() }).toMatchObject({
       status: 403,
-      body: { code: "NotAMember" },
+      body: { code: "NotProven" },
     });
   });
 
@@ -145,6 +146,37 @@ describe("a worker", () => {
     expect((await refused(client.leave())).code).toBe("NotAMember");
   });
 
+  test("is told that another host has its name now, also after that one was removed", async () => {
+    await using l = await listening();
+    const token = await l.m.token({ uses: 2 });
+    const [burnt, fresh] = [await joiner("w1"), await joiner("w1")];
+    const { certificates } = await l.client({ token }).join(burnt.body);
+    const client = l.client({ identity: identityOf(burnt, certificates) });
+    const ask = async () => (await refused(client.node({ ip: "10.0.0.6", labels: {}, taints: [] }))).code;
+    // From the address of the node, where the burnt one is not any more.
+    await l.m.service.answer({
+      method: "POST",
+      path: routes.join,
+      header: (name) => (name === "authorization" ? `Bearer ${token.id}.${token.secret}` : undefined),
+      body: JSON.stringify(fresh.body),
+      from: fresh.body.ip,
+      verified: false,
+    });
+    expect(await ask()).toBe("NotAMember");
+    await forgetNode(l.m.ctx.kube, { name: "w1", now: l.m.clock.now() });
+    expect(await ask()).toBe("NotAMember");
+  });
+
+  test("is not told that it was removed when the masters have lost what they knew", async () => {
+    await using l = await listening();
+    const token = await l.m.token();
+    const host = await joiner("w1");
+    const { certificates } = await l.client({ token }).join(host.body);
+    l.m.w.kube.objects.delete(SECRET);
+    const client = l.client({ identity: identityOf(host, certificates) });
+    expect((await refused(client.renew({ ip: "10.0.0.6", csrs: host.body.csrs }))).code).toBe("NodeUnknown");
+  });
+
   test("does not renew with the certificates of another node", async () => {
     await using l = await listening();
     const token = await l.m.token({ uses: 2 });
@@ -164,5 +196,5 @@ test("an expired certificate of a node that is known opens nothing", async () =>
   await using l = await listening();
   const identity = await l.m.issue("kubelet-client", { nodeName: "w1" }, Date.now() - 400 * 24 * HOUR);
   const error = await refused(l.client({ identity }).node({ ip: "10.0.0.6", labels: {}, taints: [] }));
-  expect(error.code).toBe("NotAMember");
+  expect(error.code).toBe("NotProven");
 });

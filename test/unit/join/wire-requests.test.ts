@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { connect } from "node:tls";
 import { routes } from "../../../src/join/protocol.ts";
 import { joiner, refused } from "./help.ts";
-import { HELLO, type Listening, listening, refusedWithoutTrace } from "./wire-help.ts";
+import { HELLO, identityOf, type Listening, listening, refusedWithoutTrace } from "./wire-help.ts";
 
 describe("the bundle", () => {
   const ask = (l: Listening, headers: Record<string, string>) =>
@@ -84,6 +84,19 @@ test("who guesses secrets is not answered any more, and after a minute again", a
   });
   await l.m.clock.sleep(60_000);
   expect((await l.client({ token }).hello(HELLO)).role).toBe("worker");
+});
+
+test("a node is answered whatever is guessed from its address", async () => {
+  await using l = await listening();
+  const token = await l.m.token();
+  const host = await joiner("w1");
+  const { certificates } = await l.client({ token }).join(host.body);
+  const guessed = l.client({ token: { ...token, secret: "x".repeat(27) } });
+  for (let tries = 0; tries < 11; tries++) await refused(guessed.hello(HELLO));
+  expect((await refused(guessed.hello(HELLO))).code).toBe("TooManyAttempts");
+  const node = l.client({ identity: identityOf(host, certificates) });
+  const renewed = await node.renew({ ip: host.body.ip, csrs: host.body.csrs });
+  expect(Object.keys(renewed)).toEqual(Object.keys(certificates));
 });
 
 test("a master whose API is away says so without details, and tells them here", async () => {
