@@ -8,6 +8,7 @@ import { followNodes } from "../daemon/nodes.ts";
 import { MasterJoin } from "../daemon/join-service.ts";
 import { keepCertificates } from "../daemon/renewal.ts";
 import { Report } from "../daemon/report.ts";
+import { followRoutes } from "../daemon/routes.ts";
 import { serveStatus } from "../daemon/server.ts";
 import { viewSource } from "../daemon/view.ts";
 import { Wake } from "../daemon/wake.ts";
@@ -127,6 +128,12 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
     await Promise.all([
       loop.run(),
       followDocker(wake, { socket: DOCKER_SOCKET, signal }),
+      followRoutes(wake, {
+        table: "/proc/net/route",
+        ip: () => desired.node?.ctx.node.ip,
+        clock: systemClock,
+        signal,
+      }),
       followNodes({
         machine,
         current: () => desired.node?.ctx,

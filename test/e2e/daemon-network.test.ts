@@ -21,7 +21,7 @@ ip addr add $(cat /dev/shm/address) dev $(cat /dev/shm/device)
 
 describe("the node's address is lost", () => {
   const { step } = story({ name: "net1", ip: IP }, async (node) => {
-    // Nothing rings when an address comes or goes.
+    // Nothing rings when an address goes: nothing can be done until it is back.
     await lookEvery(node, 10);
     await initNode(node);
   });
