@@ -3,6 +3,7 @@ import { type Configured, ensureConfigured, isCurrent, removeConfigured } from "
 import { heldBy, keepalived } from "../src/docker/keepalived.ts";
 import { type Outcome, readRequired } from "../src/host/host.ts";
 import { type AddressWanted, dropAddress } from "../src/host/kinds/address.ts";
+import { awaitListed, whyNotListed } from "../src/join/listed.ts";
 import { otherMasters } from "../src/peers.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
@@ -15,18 +16,24 @@ export const keepalivedStart: Phase = {
   id: "180-configure-start-keepalived",
   title: "Configure and start Keepalived",
   roles: ["master"],
-  needs: ["030-prepare-kube-configs", "048-load-images"],
+  // The other masters learn of a new one by its label; and without an API server that is well nobody takes the address.
+  needs: ["030-prepare-kube-configs", "048-load-images", "110-label-taint-node"],
   followsPeers: true,
-  async start(ctx) {
+  async start(ctx, say) {
     const held = heldOf(ctx);
     if (!held) return await remove(ctx);
+    const why = (await mayStart(ctx)) ? undefined : await awaitListed(ctx, { ...(say && { say }) });
+    if (why !== undefined) {
+      ctx.log.warn(`keepalived: not started yet: ${why}`);
+      return "unchanged";
+    }
     const configured = await wanted(ctx, held);
     // A program that is killed leaves the address behind.
     await ctx.host.ensure({ kind: "address", ...held });
     return await ensureConfigured(ctx, configured);
   },
   async ready(ctx, say) {
-    if (ctx.host.detached || !heldOf(ctx)) return;
+    if (ctx.host.detached || !heldOf(ctx) || (await waits(ctx))) return;
     await until(() => poll(ctx), {
       action: "start keepalived",
       timeoutMs: 60_000,
@@ -44,13 +51,29 @@ export const keepalivedStart: Phase = {
       if (!container) return { state: "running", message: "not configured" };
       return { state: "failed", message: "keepalived runs, and masterVip is not set" };
     }
-    if (!container) return { state: "stopped", message: "there is no container keepalived" };
+    if (!container) {
+      // Nothing is wrong with this node, and nothing that it could start anew would help.
+      const why = await whyNotListed(ctx);
+      if (why !== undefined) return { state: "running", message: `not started yet: ${why}` };
+      return { state: "stopped", message: "there is no container keepalived" };
+    }
     const found = await poll(ctx);
     if ("missing" in found) return { state: "failed", message: found.missing };
     if (await isCurrent(ctx, await wanted(ctx, held))) return { state: "running" };
     return { state: "failed", message: "keepalived does not have the masters of the cluster" };
   },
 };
+
+/** One that runs goes on, whoever answers; a plan shows what would be. */
+async function mayStart({ host, docker }: Ctx): Promise<boolean> {
+  return host.detached || ((await docker.inspect("keepalived"))?.running ?? false);
+}
+
+/** It was not started, because another master would not know of it. */
+async function waits(ctx: Ctx): Promise<boolean> {
+  if (await ctx.docker.inspect("keepalived")) return false;
+  return (await whyNotListed(ctx)) !== undefined;
+}
 
 /** Undefined where the masters have no address in common. */
 function heldOf({ config }: Ctx): AddressWanted | undefined {

@@ -27,6 +27,8 @@ export const paths = {
   removed: "/var/opt/pf9/nodelet/removed.json",
   /** Which etcd member this master is, and whom it joined. */
   etcdMember: "/var/opt/pf9/nodelet/etcd-member.json",
+  /** There when the other masters once had this one among the peers of their keepalived. @see src/join/listed.ts */
+  keepalivedListed: "/var/opt/pf9/nodelet/keepalived-listed",
   /** The last operation of each phase. */
   phases: "/var/opt/pf9/nodelet/phases.json",
   /** Phases that an operator stopped by hand. */

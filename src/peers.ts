@@ -34,6 +34,15 @@ export async function otherMasters(ctx: PeerCtx): Promise<Peer[]> {
 
 type PeerCtx = Pick<Ctx, "host" | "node" | "config" | "paths">;
 
+/** The peers with these masters among them: what the list has as something else, or not at all, is a master all the same. */
+export function withMasters(peers: readonly Peer[], masters: readonly Peer[]): Peer[] {
+  const same = (one: Peer) => (other: Peer) => other.name === one.name || other.ip === one.ip;
+  return [
+    ...peers.map((peer) => (masters.some(same(peer)) ? { ...peer, master: true } : peer)),
+    ...masters.filter((master) => !peers.some(same(master))),
+  ];
+}
+
 /** The text of `paths.peers`; the same list gives the same text. */
 export function peersText(peers: readonly Peer[]): string {
   const sorted = peers.toSorted((a, b) => (a.name < b.name ? -1 : 1));

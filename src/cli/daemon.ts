@@ -17,6 +17,7 @@ import { runWorker } from "../daemon/worker.ts";
 import { systemClock } from "../ctx.ts";
 import { DOCKER_SOCKET } from "../docker/api.ts";
 import { ExitCode } from "../errors.ts";
+import { otherVoters } from "../etcd/voters.ts";
 import { takeLock } from "../host/lock.ts";
 import { placeOf } from "../host/machine.ts";
 import { systemdNotifier } from "../host/notify.ts";
@@ -137,6 +138,7 @@ export async function daemon(io: Io, { options, signal, env }: DaemonCall): Prom
       followNodes({
         machine,
         current: () => desired.node?.ctx,
+        voters: otherVoters,
         tell: (words) => report.event(words),
         onChange: () => wake.poke("the nodes of the cluster"),
         clock: systemClock,

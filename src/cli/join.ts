@@ -5,6 +5,7 @@ import { ExitCode, UsageError } from "../errors.ts";
 import type { AnyWanted } from "../host/kinds/index.ts";
 import { placeOf } from "../host/machine.ts";
 import { readRemoval, removalWords } from "../daemon/removed.ts";
+import { whyNotListed } from "../join/listed.ts";
 import { JoinRefusal } from "../join/refusal.ts";
 import { paths } from "../paths.ts";
 import { peersText } from "../peers.ts";
@@ -70,8 +71,16 @@ export async function join(io: Io, call: JoinCommand): Promise<number> {
   const { node, config } = session.ctx;
   const result = { node: node.name, ip: node.ip, role: config.role, clusterId: node.clusterId, ms, ...more };
   showResult(io, { format: options.output, result, table: doneText(session, ms) });
-  for (const warning of await etcdWarnings(session.ctx)) io.err(`warning: ${warning}\n`);
+  const warnings = [...(await etcdWarnings(session.ctx)), ...(await vipWarnings(session.ctx))];
+  for (const warning of warnings) io.err(`warning: ${warning}\n`);
   return ExitCode.ok;
+}
+
+/** A master that could not start keepalived is one all the same, and the daemon goes on asking. */
+async function vipWarnings(ctx: Session["ctx"]): Promise<string[]> {
+  const { role, masterVip } = ctx.config;
+  const why = role === "master" && masterVip !== undefined ? await whyNotListed(ctx) : undefined;
+  return why === undefined ? [] : [`this master takes no part in ${masterVip} yet: ${why}`];
 }
 
 async function joinLocked(io: Io, call: JoinCommand) {

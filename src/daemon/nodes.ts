@@ -5,13 +5,16 @@ import { type Machine, placeOf } from "../host/machine.ts";
 import type { KubeObject } from "../kube/client.ts";
 import { peerOf } from "../kube/node.ts";
 import { paths } from "../paths.ts";
-import { parsePeers, type Peer, peersText } from "../peers.ts";
+import { parsePeers, type Peer, peersText, withMasters } from "../peers.ts";
 import { keepRemoval, removalWords } from "./removed.ts";
 
 const NODES = "/api/v1/nodes";
 
 /** The server ends a watch after so many seconds. In between, a connection whose other end is gone looks like a quiet one. */
 const WATCH_SECONDS = 30;
+
+/** The same while a master has no Node: it may leave etcd at any moment, and no event tells. */
+const STRAY_WATCH_SECONDS = 5;
 
 /** Between two attempts to reach an API server: from the first, doubled up to the second. Milliseconds. */
 const RETRY_MS = { first: 500, longest: 5_000 };
@@ -20,7 +23,9 @@ const RETRY_MS = { first: 500, longest: 5_000 };
 export interface NodeWatch {
   machine: Machine;
   /** This node, as it is configured now; undefined while it is not. */
-  current: () => Pick<Ctx, "kube" | "node" | "config" | "bundle"> | undefined;
+  current: () => NodeCtx | undefined;
+  /** The other masters as etcd has them; undefined when it does not answer. */
+  voters: (ctx: NodeCtx) => Promise<Peer[] | undefined>;
   /** Told what is new, in words. */
   tell: (words: string) => void;
   /** The peers, or what this node is to do, are others now; or the API is back, and what was between may have taken routes with it. */
@@ -67,13 +72,14 @@ async function followFromList(watch: NodeWatch, onList: () => void): Promise<boo
   onList();
   const nodes = new Nodes(watch, ctx);
   for (const node of items) await nodes.learn(node);
-  await nodes.save();
+  await nodes.save({ anew: true });
   let version = metadata.resourceVersion ?? "";
   let told = false;
   // Another configuration has another client.
   while (!watch.signal.aborted && watch.current() === ctx) {
     const begun = watch.clock.monotonic();
-    const events = ctx.kube.watch(NODES, { resourceVersion: version, seconds: WATCH_SECONDS });
+    const seconds = nodes.hasStray ? STRAY_WATCH_SECONDS : WATCH_SECONDS;
+    const events = ctx.kube.watch(NODES, { resourceVersion: version, seconds });
     for await (const { type, object } of events) {
       // What it would have to tell is forgotten by now: the list has it.
       if (type === "ERROR") return told;
@@ -84,8 +90,9 @@ async function followFromList(watch: NodeWatch, onList: () => void): Promise<boo
       await nodes.save();
     }
     // A server that ends it early goes down, and what it knows when it is back may be older.
-    if (watch.clock.monotonic() - begun < WATCH_SECONDS * 900) return told;
+    if (watch.clock.monotonic() - begun < seconds * 900) return told;
     told = true;
+    if (nodes.hasStray) await nodes.save({ anew: true });
   }
   return told;
 }
@@ -95,6 +102,7 @@ class Nodes {
   readonly #watch: NodeWatch;
   readonly #ctx: NodeCtx;
   readonly #peers = new Map<string, Peer>();
+  #voters: readonly Peer[] = [];
 
   constructor(watch: NodeWatch, ctx: NodeCtx) {
     this.#watch = watch;
@@ -114,18 +122,40 @@ class Nodes {
     this.#peers.delete(metadata.name);
   }
 
-  /** Brings the file of the peers up to date. @throws AppError when it cannot be written */
-  async save(): Promise<void> {
+  /** True while there is a master without a Node, or whose Node does not say that it is one. */
+  get hasStray(): boolean {
+    return this.#voters.some(({ name }) => this.#peers.get(name)?.master !== true);
+  }
+
+  /**
+   * Brings the file of the peers up to date. Who has a vote in etcd is a master, whatever became of its Node: it may hold the address that
+   * the masters have in common, and must go on hearing of the others.
+   *
+   * @param options `anew`: etcd is asked, though the Nodes say nothing new
+   * @throws AppError when the file cannot be written
+   */
+  async save({ anew = false } = {}): Promise<void> {
     const { machine, tell, onChange } = this.#watch;
     const file = placeOf(machine, paths.peers);
     const before = readText(file);
-    const peers = [...this.#peers.values()];
+    const nodes = [...this.#peers.values()];
+    if (anew || peersText(withMasters(nodes, this.#voters)) !== before)
+      this.#voters = await this.#askVoters(parsePeers(before ?? "[]"));
+    const peers = withMasters(nodes, this.#voters);
     const text = peersText(peers);
     // The first master alone needs no file to say so.
     if (text === before || (before === undefined && peers.length === 0)) return;
     await writeAtomically(file, text, { mode: 0o600 });
     tell(newsOf(parsePeers(before ?? "[]"), peers));
     onChange();
+  }
+
+  /** Where etcd does not answer, nobody is left out who was a master before. */
+  async #askVoters(before: readonly Peer[]): Promise<Peer[]> {
+    const known = before.filter(({ master }) => master);
+    const voters = await this.#watch.voters(this.#ctx);
+    // Of a master without a Node what was known of it stays, such as the way to its pods.
+    return voters?.map((one) => known.find(({ name }) => name === one.name) ?? one) ?? known;
   }
 
   async #look(own: KubeObject): Promise<void> {
@@ -137,7 +167,7 @@ class Nodes {
   }
 }
 
-type NodeCtx = NonNullable<ReturnType<NodeWatch["current"]>>;
+type NodeCtx = Pick<Ctx, "kube" | "node" | "config" | "bundle" | "host" | "paths" | "signal">;
 
 /** Who came, who went, who is another: `nodes of the cluster: new w1; gone w2`. */
 function newsOf(before: readonly Peer[], after: readonly Peer[]): string {

@@ -27,7 +27,9 @@ export interface Configured {
 const CANDIDATE = "candidate";
 
 /** Says from before the files are changed that the program has still to read them. */
-const noteOf = (ctx: Pick<Ctx, "paths">, { spec }: Configured) => `${ctx.paths.stateDir}/${spec.name}-reads`;
+const noteOf = (ctx: Pick<Ctx, "paths">, { spec }: Configured) => noteFor(ctx, spec.name);
+
+const noteFor = ({ paths }: Pick<Ctx, "paths">, name: string) => `${paths.stateDir}/${name}-reads`;
 
 /**
  * Brings the container to run with its configuration. A changed one is checked by the program itself, in a container of its
@@ -71,7 +73,15 @@ export async function removeConfigured(
 
 /** True when the files are those that are wanted, and the program has read them. */
 export async function isCurrent(ctx: Ctx, wanted: Configured): Promise<boolean> {
-  return !(await isChanged(ctx, wanted)) && !(await ctx.host.exists(noteOf(ctx, wanted)));
+  return !(await isChanged(ctx, wanted)) && (await hasRead(ctx, wanted.spec));
+}
+
+/** True when the program of a container has read the configuration that lies in its place. */
+export async function hasRead(
+  ctx: Pick<Ctx, "host" | "paths">,
+  { name }: { name: string },
+): Promise<boolean> {
+  return !(await ctx.host.exists(noteFor(ctx, name)));
 }
 
 async function isChanged({ host }: Ctx, { files }: Configured): Promise<boolean> {

@@ -112,7 +112,7 @@ export function keepalivedConfig(
     `  unicast_src_ip ${node.ip}`,
     "  unicast_ttl 255",
     "  unicast_peer {",
-    ...peers.map((ip) => `    ${ip} min_ttl 255 max_ttl 255`),
+    ...peers.map(peerLine),
     "  }",
     "  virtual_ipaddress {",
     `    ${held.address}/32 dev ${held.interface}`,
@@ -131,6 +131,13 @@ export function heldBy(text: string): AddressWanted[] {
     address,
   }));
 }
+
+/** True when a configuration of ours counts an address among the peers. */
+export function listsPeer(text: string, ip: string): boolean {
+  return text.split("\n").includes(peerLine(ip));
+}
+
+const peerLine = (ip: string) => `    ${ip} min_ttl 255 max_ttl 255`;
 
 /** The own API server, and no other one's. Keepalived starts the program itself, so no shell reads these words. */
 function checkWords(port: number): string[] {

@@ -10,13 +10,15 @@ import { hasData, ownPeerUrl, type Ways } from "./own.ts";
 import { type MemberRecord, readRecord } from "./record.ts";
 import { EtcdError } from "./wire.ts";
 
+type EndpointCtx = Pick<Ctx, "host" | "node" | "config" | "paths">;
+
 /** The client URLs of the other masters. */
-export async function otherEndpoints(ctx: Ctx): Promise<string[]> {
+export async function otherEndpoints(ctx: EndpointCtx): Promise<string[]> {
   return (await otherMasters(ctx)).map(({ ip }) => clientUrl(ip, ctx));
 }
 
 /** The client URLs of all masters, this one's first. */
-export async function allEndpoints(ctx: Ctx): Promise<string[]> {
+export async function allEndpoints(ctx: EndpointCtx): Promise<string[]> {
   return [clientUrl("127.0.0.1", ctx), ...(await otherEndpoints(ctx))];
 }
 

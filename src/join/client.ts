@@ -119,6 +119,11 @@ export class JoinClient {
     await this.#post(routes.leave, { body: {}, answer: protocol.nothing, as: "node" });
   }
 
+  /** True when the master has this one among the peers of its keepalived. @throws as {@linkcode hello} does */
+  async listed(): Promise<boolean> {
+    return (await this.#post(routes.listed, { body: {}, answer: protocol.listedAnswer, as: "node" })).listed;
+  }
+
   /** Certificates anew. @throws as {@linkcode hello} does */
   async renew(body: { ip: string; csrs: Record<string, string> }): Promise<Record<string, string>> {
     return (await this.#post(routes.renew, { body, answer: protocol.renewAnswer, as: "node" })).certificates;

@@ -21,6 +21,8 @@ export const routes = {
   node: `${V}/node`,
   /** A node goes, and is forgotten. */
   leave: `${V}/leave`,
+  /** A master asks whether it is among the peers of this one's keepalived. */
+  listed: `${V}/listed`,
   /** A node's certificates, anew. */
   renew: `${V}/renew`,
 } as const;
@@ -97,6 +99,9 @@ export type NodeRequest = z.infer<typeof nodeRequest>;
 /** Requests for certificates that end soon. */
 export const renewRequest = z.object({ ip: address, csrs });
 export const renewAnswer = z.object({ certificates: z.record(z.string(), pem) });
+
+/** Whether the master that asks is among the peers of the keepalived of the one that answers. */
+export const listedAnswer = z.object({ listed: z.boolean() });
 
 /** An answer that says only that it was done. */
 export const nothing = z.object({});

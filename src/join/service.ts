@@ -4,9 +4,11 @@ import type { Ctx } from "../ctx.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { readRequired } from "../host/host.ts";
 import { nodePath } from "../kube/node.ts";
+import { otherMasters, withMasters } from "../peers.ts";
 import { admit, judgeToken, type Presented } from "./admit.ts";
 import { clusterNodes, knownNodes, peersOf } from "./cluster-nodes.ts";
 import { IDENTITY_HEADER, provenNode } from "./identity.ts";
+import { listsMaster } from "./listed.ts";
 import * as protocol from "./protocol.ts";
 import { routes } from "./protocol.ts";
 import { reachable } from "../host/port.ts";
@@ -85,6 +87,8 @@ export class JoinService {
         return await this.#node(ctx, call);
       case `POST ${routes.leave}`:
         return await this.#leave(ctx, call);
+      case `POST ${routes.listed}`:
+        return await this.#listed(ctx, call);
       case `POST ${routes.renew}`:
         return await this.#renew(ctx, call);
       default:
@@ -133,7 +137,8 @@ export class JoinService {
       role,
       clusterId: ctx.node.clusterId,
       now: ctx.clock.now(),
-      peers: peersOf(nodes, ctx),
+      // A master without a Node is one all the same.
+      peers: withMasters(peersOf(nodes, ctx), await otherMasters(ctx)),
       config: sharedConfig(ctx.config),
       reached,
       bundle,
@@ -202,6 +207,11 @@ export class JoinService {
     await forgetNode(ctx.kube, { name, now: ctx.clock.now() });
     this.#parts.note(`join: "${name}" has left the cluster`);
     return {};
+  }
+
+  async #listed(ctx: Ctx, call: JoinCall): Promise<z.output<typeof protocol.listedAnswer>> {
+    const { ip } = await this.#member(ctx, call);
+    return { listed: await listsMaster(ctx, ip) };
   }
 
   async #renew(ctx: Ctx, call: JoinCall): Promise<object> {

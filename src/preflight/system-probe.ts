@@ -3,7 +3,7 @@ import { access, readdir, readFile, realpath, stat, statfs } from "node:fs/promi
 import { availableParallelism, machine, networkInterfaces, release } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DOCKER_SOCKET } from "../docker/api.ts";
-import { codeOf } from "../errors.ts";
+import { isAnswered } from "../host/answered.ts";
 import type { Host } from "../host/host.ts";
 import { lookAtEngine } from "../docker/look.ts";
 import { BASE_ENV } from "../host/run.ts";
@@ -12,9 +12,6 @@ import type { HostProbe, ProbedAddress, ProbedUnit, Space } from "./probe.ts";
 import { measureSyncedWrites } from "./synced-writes.ts";
 
 const PROGRAM_DEADLINE_MS = 10_000;
-
-/** A host of the same network answers much sooner. Milliseconds. */
-const ANSWER_MS = 1000;
 
 /** The running host. It reads what the kernel offers as files; the programs that it starts are systemctl, iptables and nft. */
 export function systemProbe(host: Host): HostProbe {
@@ -61,34 +58,6 @@ function readAddresses(): ProbedAddress[] {
       cidr ? [{ interface: name, address, cidr, internal }] : [],
     ),
   );
-}
-
-/**
- * A refusal is an answer too: only somebody who has the address can refuse. The runtime calls it a refusal as well when nobody has
- * it; then nobody has told the kernel a hardware address either.
- */
-async function isAnswered(hostname: string, port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<"open" | "refused" | "silent">();
-  const timer = setTimeout(() => resolve("silent"), ANSWER_MS);
-  const refused = (error: Error) => resolve(codeOf(error) === "ECONNREFUSED" ? "refused" : "silent");
-  const connection = Bun.connect({
-    hostname,
-    port,
-    socket: { data() {}, open: () => resolve("open"), connectError: (_socket, error) => refused(error) },
-  });
-  connection.catch(refused);
-  const found = await promise;
-  clearTimeout(timer);
-  connection.then((socket) => socket.end()).catch(() => {});
-  if (found !== "refused") return found === "open";
-  return isNeighbour(await readFile("/proc/net/arp", "utf8").catch(() => ""), hostname);
-}
-
-/** True when somebody in the same network has said that the address is theirs. @param arp text of /proc/net/arp, see proc(5) */
-export function isNeighbour(arp: string, address: string): boolean {
-  const fields = arp.split("\n").map((line) => line.split(/\s+/));
-  // ATF_COM of <net/if_arp.h>: the entry is complete.
-  return fields.some(([ip, , flags = "0x0"]) => ip === address && (Number(flags) & 0x2) !== 0);
 }
 
 function allowed(path: string, mode: number): Promise<boolean> {

@@ -5,7 +5,7 @@ import { readRemoval, wantedServices } from "../../../src/daemon/removed.ts";
 import type { KubeObject } from "../../../src/kube/client.ts";
 import type { KubeEvent } from "../../../src/kube/watch.ts";
 import { paths } from "../../../src/paths.ts";
-import { peersText } from "../../../src/peers.ts";
+import { type Peer, peersText } from "../../../src/peers.ts";
 import { world } from "../../fake/ctx.ts";
 
 /** A node as the API has it. */
@@ -30,8 +30,8 @@ const m2 = node("m2", { ip: "10.0.0.7", podCidr: "10.20.2.0/24", labels: master 
 const W1 = { name: "w1", ip: "10.0.0.6", podCidr: "10.20.1.0/24", master: false };
 const M2 = { name: "m2", ip: "10.0.0.7", podCidr: "10.20.2.0/24", master: true };
 
-/** A daemon's watch on a fake API server, that ends with so many pauses between two attempts. */
-async function setUp(lists: (KubeObject[] | "down" | "refused")[]) {
+/** A daemon's watch on a fake API server, that ends with so many pauses between two attempts; and what etcd says, each time it is asked. */
+async function setUp(lists: (KubeObject[] | "down" | "refused")[], voters: (Peer[] | undefined)[] = []) {
   const t = await world();
   await mkdir(t.root.place(paths.stateDir), { recursive: true });
   const told: string[] = [];
@@ -66,6 +66,7 @@ async function setUp(lists: (KubeObject[] | "down" | "refused")[]) {
       await followNodes({
         machine: t.machine,
         current: () => t.ctx,
+        voters: async () => (voters.length > 1 ? voters.shift() : voters.length === 1 ? voters[0] : []),
         tell: (words) => void told.push(words),
         onChange: () => void changes++,
         clock: {
@@ -177,6 +178,48 @@ test("a look is asked for when the API is back: what was between may have taken 
   t.streams([{ type: "ADDED", object: self }]);
   await t.run();
   expect([t.changes(), t.told]).toEqual([1, []]);
+});
+
+describe("a master whose Node is gone, or is none of a master any more", () => {
+  const voter = { name: "m2", ip: "10.0.0.7", master: true };
+  const worker = node("m2", { ip: "10.0.0.7", podCidr: "10.20.2.0/24" });
+
+  test.each([
+    ["deleted", { type: "DELETED", object: m2 }],
+    ["without its label", { type: "MODIFIED", object: worker }],
+  ] as const)("stays while it has a vote in etcd: %s", async (_what, event) => {
+    await using t = await setUp([[self, m2]], [[voter]]);
+    t.streams([event]);
+    await t.run();
+    expect(await t.peers()).toBe(peersText([M2]));
+    expect(t.told).toEqual(["nodes of the cluster: new m2"]);
+  });
+
+  test.each([
+    ["deleted", [self]],
+    ["without its label", [self, worker]],
+  ] as const)("stays as well when that was not seen happening: %s", async (_what, list) => {
+    await using t = await setUp([list as unknown as KubeObject[]], [[voter]]);
+    await t.root.write(paths.peers, peersText([M2]));
+    await t.run();
+    expect([await t.peers(), t.changes()]).toEqual([peersText([M2]), 0]);
+  });
+
+  test("stays while etcd does not answer", async () => {
+    await using t = await setUp([[self, w1]], [undefined]);
+    await t.root.write(paths.peers, peersText([W1, M2]));
+    await t.run();
+    expect(await t.peers()).toBe(peersText([W1, M2]));
+  });
+
+  test("goes with its vote, which no event tells of", async () => {
+    await using t = await setUp([[self, m2]], [[voter], [voter], []]);
+    t.streams([{ type: "DELETED", object: m2 }], { ms: 30_000 });
+    t.streams([], { ms: 5_000 });
+    await t.run();
+    expect(await t.peers()).toBe(peersText([]));
+    expect(t.told).toEqual(["nodes of the cluster: new m2", "nodes of the cluster: gone m2"]);
+  });
 });
 
 describe("a node that is removed from its cluster", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { unlink } from "node:fs/promises";
 import { keepalivedStart } from "../../../phases/180-configure-start-keepalived.ts";
 import { undoAll } from "../../../src/host/undo.ts";
 import { paths } from "../../../src/paths.ts";
@@ -31,6 +32,21 @@ describe("the phase of keepalived", () => {
     expect(await keepalivedStart.start(w.ctx)).toBe("unchanged");
     expect(w.started()).toEqual([]);
     expect(await keepalivedStart.status?.(w.ctx)).toEqual({ state: "running", message: "not configured" });
+  });
+
+  test("a master that has joined asks the others before the first start, and not while it runs", async () => {
+    await using w = await master();
+    const joined = { ...w.ctx, node: { ...w.ctx.node, joined: true } };
+    const over = { ...joined, signal: AbortSignal.abort() };
+    await expect(keepalivedStart.start(over)).rejects.toThrow(
+      "Interrupted: did not become known to the other masters",
+    );
+    expect(w.started()).toEqual([]);
+    await w.root.write(paths.keepalivedListed, "");
+    expect(await keepalivedStart.start(joined)).toBe("changed");
+    await unlink(w.root.place(paths.keepalivedListed));
+    expect(await keepalivedStart.start(over)).toBe("unchanged");
+    expect(w.started()).toEqual(["keepalived"]);
   });
 
   test("plans what it would change, and changes nothing", async () => {

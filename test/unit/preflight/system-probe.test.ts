@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "bun:test";
 import type { Host } from "../../../src/host/host.ts";
 import { run } from "../../../src/host/run.ts";
 import { findListeners } from "../../../src/preflight/listeners.ts";
-import { isNeighbour, parseUnits, systemProbe } from "../../../src/preflight/system-probe.ts";
+import { isNeighbour } from "../../../src/host/answered.ts";
+import { parseUnits, systemProbe } from "../../../src/preflight/system-probe.ts";
 import { runPreflight } from "../../../src/preflight/preflight.ts";
 import { bundle, config } from "./fakes.ts";
 
