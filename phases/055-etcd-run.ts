@@ -1,12 +1,14 @@
 import type { Ctx } from "../src/ctx.ts";
 import { AppError, messageOf } from "../src/errors.ts";
 import { etcdContainer } from "../src/docker/etcd-container.ts";
+import { clientUrl, etcdClient } from "../src/etcd/client.ts";
 import { type EtcdHealth, etcdHealth } from "../src/etcd/health.ts";
 import { lastWords } from "../src/etcd/last-words.ts";
 import { leaveMembers } from "../src/etcd/leave.ts";
 import { settleMember } from "../src/etcd/member.ts";
 import { readRecord } from "../src/etcd/record.ts";
 import type { Outcome } from "../src/host/host.ts";
+import { otherMasters } from "../src/peers.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
@@ -40,7 +42,8 @@ export const etcdRun: Phase = {
     if (!container) return { state: "stopped", message: "there is no container etcd" };
     if (!container.running) return { state: "failed", message: `the container etcd is ${container.status}` };
     const missing = whatIsMissing(await health(ctx), ctx);
-    return missing ? { state: "failed", message: missing } : { state: "running" };
+    if (!missing) return { state: "running" };
+    return { state: "failed", message: missing, ...((await isAlone(ctx)) && { elsewhere: true }) };
   },
 };
 
@@ -49,6 +52,14 @@ async function start(ctx: Ctx, say?: Say): Promise<Outcome> {
   const spec = etcdContainer(ctx, await readRecord(ctx));
   const run = await ctx.host.ensure({ kind: "container", name: "etcd", spec });
   return settled === "changed" ? settled : run;
+}
+
+/** This member works, and too few of the others do for a leader. */
+async function isAlone(ctx: Ctx): Promise<boolean> {
+  if ((await otherMasters(ctx)).length === 0) return false;
+  const url = clientUrl("127.0.0.1", ctx);
+  const own = await etcdClient(ctx, [url]).status(url);
+  return own !== undefined && own.leader === undefined;
 }
 
 const health = (ctx: Ctx) => etcdHealth(ctx.host, { port: ctx.config.etcdClientPort, signal: ctx.signal });

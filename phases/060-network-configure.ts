@@ -1,6 +1,7 @@
 import type { Ctx } from "../src/ctx.ts";
 import { ensureAll } from "../src/host/host.ts";
 import type { AnyWanted } from "../src/host/kinds/index.ts";
+import { isOnNetwork } from "../src/host/routes.ts";
 import { podChains } from "../src/network/pod-chains.ts";
 import { leaveOtherPlugins, networkPlugin } from "../src/network/plugins.ts";
 import { networkSysctls } from "../src/preflight/needs.ts";
@@ -53,7 +54,9 @@ export const networkConfigure: Phase = {
   async status(ctx) {
     const wrong =
       (await wrongSysctls(ctx, networkSysctls)) ?? (await networkPlugin(ctx.config).missing?.(ctx));
-    return wrong ? { state: "failed", message: wrong } : { state: "running" };
+    if (!wrong) return { state: "running" };
+    const isOff = !isOnNetwork((await ctx.host.read("/proc/net/route")) ?? "", ctx.node.ip);
+    return { state: "failed", message: wrong, ...(isOff && { elsewhere: true }) };
   },
 };
 

@@ -41,8 +41,11 @@ export const waitForK8sServices: Phase = {
   },
   stop: async () => "unchanged",
   async status(ctx) {
-    const found = ctx.config.role === "master" ? await poll(ctx) : await reached(ctx);
-    return "value" in found ? { state: "running" } : { state: "stopped", message: found.missing };
+    const isMaster = ctx.config.role === "master";
+    const found = isMaster ? await poll(ctx) : await reached(ctx);
+    if ("value" in found) return { state: "running" };
+    // The worker's own balancer is looked at before.
+    return { state: "stopped", message: found.missing, ...(!isMaster && { elsewhere: true }) };
   },
 };
 

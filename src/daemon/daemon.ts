@@ -9,6 +9,7 @@ import { type Observation, Observer, type ObserverParts } from "./observe.ts";
 import type { Pass } from "./pass.ts";
 import { readText } from "./nodes.ts";
 import { wantedServices } from "./removed.ts";
+import { ROUTES_CHANGED } from "./routes.ts";
 import { supervise } from "./supervise.ts";
 import { reasonFor, tell } from "./tell.ts";
 import type { Wake } from "./wake.ts";
@@ -106,7 +107,10 @@ export class Daemon {
       });
       this.#progressAt = undefined;
       rest(sleepMs);
-      this.#second = (await wake.sleep(sleepMs, signal)).length > 0;
+      const reasons = await wake.sleep(sleepMs, signal);
+      this.#second = reasons.length > 0;
+      // What failed without a network may be tried at once with it.
+      if (reasons.includes(ROUTES_CHANGED)) this.#memory = { ...this.#memory, notBefore: 0 };
       if (this.#second) await clock.sleep(GATHER_MS, signal);
     }
     files[Symbol.dispose]();

@@ -29,6 +29,8 @@ export interface Memory {
   notBefore: number;
   /** What the last task did not manage, until one does. */
   taskFailed: boolean;
+  /** What failed last had its cause elsewhere. */
+  elsewhere: boolean;
 }
 
 /** What a pass has seen. */
@@ -36,6 +38,8 @@ export interface Seen {
   desired: "true" | "false" | "ignore";
   /** Ids of phases whose check fails, in their order; phases that are held are not among them. */
   failing: readonly string[];
+  /** The cause of the first of them is another host, or the network between. */
+  elsewhere?: boolean;
   /** Something of ours was changed by others, or the configuration was changed and is not in force yet. */
   changed: boolean;
   /** The nodes of the cluster are others than those that the phases were last started with. */
@@ -61,10 +65,20 @@ export interface Judgement {
 }
 
 /** Nothing has happened yet. */
-export const NO_MEMORY: Memory = { attempts: 0, failingSince: undefined, notBefore: 0, taskFailed: false };
+export const NO_MEMORY: Memory = {
+  attempts: 0,
+  failingSince: undefined,
+  notBefore: 0,
+  taskFailed: false,
+  elsewhere: false,
+};
 
 /** Judges what was seen. Pure: same memory and same facts, same judgement. */
-export function judge(memory: Memory, seen: Seen, rules: Rules): Judgement {
+export function judge(before: Memory, seen: Seen, rules: Rules): Judgement {
+  const elsewhere = seen.elsewhere ?? false;
+  // Attempts that nothing here could make succeed say nothing of this node, and nothing has to be waited for after them.
+  const isOver = before.elsewhere && !elsewhere;
+  const memory = { ...before, ...(isOver && { attempts: 0, notBefore: 0 }), elsewhere };
   if (seen.desired === "ignore") return { memory: NO_MEMORY, task: undefined, lookAgainIn: undefined };
   const { now } = seen;
   if (seen.desired === "false") {
@@ -91,6 +105,8 @@ export function judge(memory: Memory, seen: Seen, rules: Rules): Judgement {
     return { memory: { ...memory, failingSince }, task: undefined, lookAgainIn: Math.min(tolerated, 1000) };
   }
   const task = (attempts: number): Task => {
+    // What is missing here is started; what runs goes on, with its pods.
+    if (elsewhere) return { do: "start" };
     if (isFull(attempts, rules)) return { do: "full" };
     // Starting is enough for most of what happens, and leaves alone what is well.
     if (attempts === 1) return { do: "start", ...(!seen.changed && { from: first }) };

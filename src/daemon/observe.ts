@@ -2,10 +2,9 @@ import { type DeclaredThings, type Drift, findDrift, readDeclared } from "../hos
 import { type Machine, placeOf } from "../host/machine.ts";
 import { paths } from "../paths.ts";
 import { readHeld } from "../runner/held.ts";
-import type { PhaseStatus } from "../runner/status.ts";
 import type { Desired, OpenNode } from "./desired.ts";
 import type { Seen } from "./judge.ts";
-import { isFailing, look, type Pass } from "./pass.ts";
+import { type Check, isFailing, look, type Pass } from "./pass.ts";
 import { readRemoval, type Removal, wantedServices } from "./removed.ts";
 import type { Report } from "./report.ts";
 import { type FileWatch, placesOf } from "./watch.ts";
@@ -13,7 +12,7 @@ import { type FileWatch, placesOf } from "./watch.ts";
 /** What a look says to the judge and to the document. */
 export interface Observation extends Seen {
   /** The first check that fails. */
-  first: PhaseStatus | undefined;
+  first: Check | undefined;
   drift: Drift[];
   /** The node was removed from its cluster. */
   removed: Removal | undefined;
@@ -77,6 +76,7 @@ export class Observer {
       desired: wantedServices(machine, node.ctx.config),
       failing: failing.map(({ id }) => id),
       first: failing[0],
+      elsewhere: failing[0]?.elsewhere ?? false,
       removed: readRemoval(machine),
       drift,
       changed: drift.length > 0 || notInForce,

@@ -6,7 +6,7 @@ import type { Phase, PhaseState } from "../runner/phase.ts";
 import { type PhaseStatus, probe } from "../runner/status.ts";
 
 /** What a check said, and how long it took. */
-export interface Check extends PhaseStatus {
+export interface Check extends PhaseStatus, Pick<PhaseState, "elsewhere"> {
   ms: number;
 }
 
@@ -90,6 +90,7 @@ function checkOf(phase: Phase, { at, found, ms }: { at: number; found: PhaseStat
     statusCheck: true,
     status: found.state,
     message: found.message ?? "",
+    ...(found.elsewhere && { elsewhere: true }),
     ms,
   };
 }

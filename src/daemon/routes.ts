@@ -1,7 +1,10 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../ctx.ts";
-import { DEFAULT_ROUTE, parseRoutes, routeTo } from "../host/routes.ts";
+import { isOnNetwork } from "../host/routes.ts";
 import type { Wake } from "./wake.ts";
+
+/** The reason that it rings with. */
+export const ROUTES_CHANGED = "the routes of this host have changed";
 
 /** How often the table is read, in milliseconds: no file of the kernel tells when it changes. */
 const EVERY_MS = 2_000;
@@ -29,12 +32,7 @@ export async function followRoutes(
   while (!signal.aborted) {
     await clock.sleep(EVERY_MS, signal);
     const now = await read();
-    if (now !== before && isOnNetwork(now, ip())) wake.poke("the routes of this host have changed");
+    if (now !== before && isOnNetwork(now, ip() ?? "")) wake.poke(ROUTES_CHANGED);
     before = now;
   }
-}
-
-function isOnNetwork(text: string, ip: string | undefined): boolean {
-  const route = ip === undefined ? undefined : routeTo(parseRoutes(text), ip);
-  return route !== undefined && !route.gateway && route.cidr !== DEFAULT_ROUTE;
 }

@@ -27,6 +27,12 @@ export function parseRoutes(text: string): Route[] {
   });
 }
 
+/** True when a host with these routes (as in `/proc/net/route`) is on the network of the address. */
+export function isOnNetwork(table: string, ip: string): boolean {
+  const route = routeTo(parseRoutes(table), ip);
+  return route !== undefined && !route.gateway && route.cidr !== DEFAULT_ROUTE;
+}
+
 /** The route that a packet to the address takes: the one of the smallest block; undefined when none leads there. */
 export function routeTo(routes: readonly Route[], address: string): Route | undefined {
   const to = parseAddress(address);

@@ -6,6 +6,8 @@ export interface PhaseState {
   state: "running" | "stopped" | "failed";
   /** What is wrong, for a person; empty when running. */
   message?: string;
+  /** The cause is another host, or the network between: stopping anything here would help nobody. */
+  elsewhere?: true;
 }
 
 /** What a phase may say while it waits, for example `0/1 members healthy`. */

@@ -29,7 +29,7 @@ function attempts(count: number, options: { facts: Partial<Seen>; ok: boolean; m
 
 describe("judge()", () => {
   test("a node that is as declared is left alone, and what was before is forgotten", () => {
-    const memory = { attempts: 7, failingSince: 1, notBefore: 99, taskFailed: false };
+    const memory = { ...NO_MEMORY, attempts: 7, failingSince: 1, notBefore: 99 };
     expect(judge(memory, seen(), rules)).toEqual({
       memory: NO_MEMORY,
       task: undefined,
@@ -115,6 +115,31 @@ describe("judge()", () => {
   });
 });
 
+describe("what fails for something elsewhere", () => {
+  const cutOff = { failing: ["055-etcd-run", "100-wait"], elsewhere: true };
+
+  test("is never a reason to stop anything here: what is missing is started, again and again", () => {
+    const { tasks, memory } = attempts(20, { facts: cutOff, ok: false });
+    expect(tasks).toEqual(Array.from({ length: 20 }, () => ({ do: "start" })));
+    expect(memory.attempts).toBe(20);
+  });
+
+  test("is not counted any more once it is over, when the last task is made good", () => {
+    const { memory } = attempts(9, { facts: cutOff, ok: false });
+    const { tasks } = attempts(1, { facts: {}, ok: true, memory });
+    expect(tasks).toEqual([{ do: "start" }]);
+  });
+
+  test("is not counted when something here fails after it", () => {
+    const { memory } = attempts(9, { facts: cutOff, ok: false });
+    const { tasks } = attempts(2, { facts: { failing: ["a"] }, ok: false, memory });
+    expect(tasks).toEqual([
+      { do: "start", from: "a" },
+      { do: "restart", from: "a" },
+    ]);
+  });
+});
+
 describe("the tolerance", () => {
   const tolerant = { ...rules, toleranceMs: 30_000 };
 
@@ -133,13 +158,13 @@ describe("the tolerance", () => {
   });
 
   test("a good check begins it anew also when the last task failed", () => {
-    const memory = { attempts: 1, failingSince: 0, notBefore: 90_000, taskFailed: true };
+    const memory = { ...NO_MEMORY, attempts: 1, failingSince: 0, notBefore: 90_000, taskFailed: true };
     const good = judge(memory, seen({ now: 60_000 }), tolerant);
     expect(judge(good.memory, seen({ failing: ["a"], now: 91_000 }), tolerant).task).toBeUndefined();
   });
 
   test("a second attempt does not wait for it again", () => {
-    const memory = { attempts: 1, failingSince: 0, notBefore: 40_000, taskFailed: true };
+    const memory = { ...NO_MEMORY, attempts: 1, failingSince: 0, notBefore: 40_000, taskFailed: true };
     expect(judge(memory, seen({ failing: ["a"], now: 40_000 }), tolerant).task).toBeDefined();
   });
 });

@@ -68,6 +68,34 @@ describe.each([
   });
 });
 
+test("etcd: a member that waits for too many others has its trouble elsewhere, one alone has it here", async () => {
+  await using w = await furnished();
+  await etcdRun.start(w.ctx);
+  using _net = fakeFetch((url) =>
+    url.endsWith("/health")
+      ? Response.json({ health: "false" }, { status: 503 })
+      : Response.json({ header: { member_id: "1" }, leader: "0" }),
+  );
+  const failed = { state: "failed", message: "etcd answers 503 on /health" } as const;
+  expect(await etcdRun.status?.(w.ctx)).toEqual(failed);
+  await w.root.write(paths.peers, peersText([{ name: "n2", ip: "10.0.0.6", master: true }]));
+  expect(await etcdRun.status?.(w.ctx)).toEqual({ ...failed, elsewhere: true });
+});
+
+test("the network: what is missing while the node's own network is away has its cause elsewhere", async () => {
+  await using w = await furnished();
+  await w.root.write("/proc/net/route", "Iface\tDestination\n");
+  expect(await networkConfigure.status?.(w.ctx)).toMatchObject({ state: "failed", elsewhere: true });
+  // 10.0.0.0/24 is the network of n1, 10.0.0.5.
+  await w.root.write(
+    "/proc/net/route",
+    "Iface\tDestination\neth0\t0000000A\t00000000\t1\t0\t0\t0\t00FFFFFF\n",
+  );
+  const found = await networkConfigure.status?.(w.ctx);
+  expect(found).toMatchObject({ state: "failed" });
+  expect(found).not.toHaveProperty("elsewhere");
+});
+
 test("the kubelet: unit first, then its health", async () => {
   await using w = await furnished();
   expect(await kubeletConfigureStart.status?.(w.ctx)).toMatchObject({ state: "stopped" });
