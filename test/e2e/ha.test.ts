@@ -101,6 +101,8 @@ describe("three masters and two workers", () => {
 
   step("go on when a master is cut off, and when it is back", async () => {
     const cut = await holder();
+    const since = () => cut.sh("docker inspect -f '{{.State.StartedAt}}' etcd balancer proxy");
+    const before = await since();
     await harm("holder cut off", () => cut.host.disconnect());
     await waitUntil(
       async () =>
@@ -113,6 +115,8 @@ describe("three masters and two workers", () => {
     );
     await harm("cable plugged in again", () => cut.host.connect());
     await comesBack(cut, { what: "the cable", since: Date.now() });
+    // Nothing of it was broken, so nothing of it was stopped.
+    expect(await since()).toBe(before);
     await allReady(another(cut), { names: NAMES });
   });
 
