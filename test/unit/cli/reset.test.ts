@@ -50,6 +50,16 @@ describe("cgroups", () => {
   });
 });
 
+test("a cgroup that a dying process is in goes when it has left", async () => {
+  await using t = await setUp();
+  // A file keeps a directory here as a process does there.
+  await t.root.write("/sys/fs/cgroup/docker/process", "");
+  const left = Bun.sleep(150).then(() => rm(t.root.place("/sys/fs/cgroup/docker/process")));
+  await removeCgroups(t.machine, {});
+  await left;
+  expect(t.there("/sys/fs/cgroup/docker")).toBe(false);
+});
+
 describe("what is mounted on the kubelet's directory", () => {
   const dir = "/var/lib/kubelet";
   const root = "1 0 8:1 / / rw - ext4 /dev/sda1 rw";
