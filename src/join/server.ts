@@ -1,18 +1,18 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { TLSSocket } from "node:tls";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server, type TLSSocket } from "node:tls";
 import { AppError, messageOf } from "../errors.ts";
 import { Attempts } from "./attempts.ts";
+import { Connections } from "./connections.ts";
 import { routes } from "./protocol.ts";
 import { JoinRefusal, type RefusalCode } from "./refusal.ts";
 import type { JoinCall, JoinService } from "./service.ts";
 
 /** Requests for certificates of a node have some 6 KiB. */
 const LARGEST_BODY = 64 * 1024;
+/** Their heads have a token, or a certificate and a signature. */
+const LARGEST_HEAD = 16 * 1024;
 /** Who has not said what they want by then never will, in milliseconds. */
 const REQUEST_MS = 15_000;
-/** Joiners at the same instant, each with some connections; more wait for a place. */
-const CONNECTIONS = 128;
 
 /** What a master answers that is one, and cannot do what it is for. */
 const NOT_READY: RefusalCode = "NotReady";
@@ -30,6 +30,8 @@ export interface JoinServerOptions {
   now: () => number;
   /** Told of what went wrong here, not of what was refused. */
   tell: (words: string) => void;
+  /** Milliseconds that a request may take to come, from the connection on. @default {15_000} */
+  requestMs?: number;
 }
 
 /** A join service that listens. */
@@ -39,34 +41,38 @@ export interface JoinServer {
 }
 
 /**
- * Listens for joiners: TLS 1.2 and up, small bodies, few connections, and a deadline for every request.
+ * Listens for joiners: TLS 1.2 and up, small requests with a deadline, and few connections from each address.
  *
  * @throws Error when the address cannot be listened on
  */
 export async function serveJoin(options: JoinServerOptions): Promise<JoinServer> {
   const attempts = new Attempts();
-  const server = createServer(
+  const connections = new Connections({ requestMs: options.requestMs ?? REQUEST_MS });
+  const web = createServer({ maxHeaderSize: LARGEST_HEAD }, (request, response) => {
+    const whole = connections.begin(request, response);
+    if (whole) void answer({ request, response, whole, attempts, options }).catch(() => response.destroy());
+  });
+  web.on("clientError", (_, socket) => socket.destroy());
+  // Not a server of HTTPS: Bun's tells of a connection when its TLS handshake is done, so that silent ones would not be counted.
+  const server = createTlsServer(
     {
       ...options.tls,
       // Who has no certificate yet comes with a token; the service asks for the one or the other.
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: "TLSv1.2",
-      requestTimeout: REQUEST_MS,
-      headersTimeout: REQUEST_MS,
     },
-    (request, response) => {
-      void answer({ request, response, attempts, options }).catch(() => response.destroy());
-    },
+    (socket) => void web.emit("connection", socket),
   );
-  server.maxConnections = CONNECTIONS;
+  server.on("connection", (socket) => connections.admit(socket));
+  server.on("tlsClientError", (_, socket) => socket.destroy());
   await listen(server, options.address);
   const { port } = server.address() as { port: number };
   return {
     port,
     stop() {
       server.close();
-      server.closeAllConnections();
+      connections.closeAll();
     },
   };
 }
@@ -85,10 +91,12 @@ async function listen(server: Server, { host, port }: { host: string; port: numb
 async function answer(call: {
   request: IncomingMessage;
   response: ServerResponse;
+  /** Called when all of the request is here. */
+  whole: () => void;
   attempts: Attempts;
   options: JoinServerOptions;
 }): Promise<void> {
-  const { request, response, attempts, options } = call;
+  const { request, response, whole, attempts, options } = call;
   const from = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
   try {
     // Pods ask with the address of their node, which must not be kept from asking by what they guess.
@@ -99,7 +107,11 @@ async function answer(call: {
         hint: "wait a minute, then try again with the right token",
       });
     }
-    const asked = await joinCall(request, from);
+    const body = await bodyOf(request);
+    // Who went before the end of their request is not answered, and nothing failed here.
+    if (body === undefined) return void response.destroy();
+    whole();
+    const asked = joinCall(request, { body, from });
     if (asked.path === routes.bundle) {
       await options.service.caller(asked);
       return await options.bundle(request, response);
@@ -113,7 +125,7 @@ async function answer(call: {
   }
 }
 
-async function joinCall(request: IncomingMessage, from: string): Promise<JoinCall> {
+function joinCall(request: IncomingMessage, { body, from }: { body: string; from: string }): JoinCall {
   const socket = request.socket as TLSSocket;
   return {
     method: request.method ?? "",
@@ -122,20 +134,26 @@ async function joinCall(request: IncomingMessage, from: string): Promise<JoinCal
       const value = request.headers[name];
       return Array.isArray(value) ? value[0] : value;
     },
-    body: await bodyOf(request),
+    body,
     from,
     verified: socket.authorized,
   };
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+/** The body of a request; undefined when its sender went before the end of it. @throws JoinRefusal when it is too large */
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > LARGEST_BODY)
-      throw new JoinRefusal("BadRequest", `The request has more than ${LARGEST_BODY} bytes`);
-    parts.push(part);
+  try {
+    for await (const part of request as AsyncIterable<Buffer>) {
+      size += part.length;
+      if (size > LARGEST_BODY)
+        throw new JoinRefusal("BadRequest", `The request has more than ${LARGEST_BODY} bytes`);
+      parts.push(part);
+    }
+  } catch (error) {
+    if (error instanceof JoinRefusal) throw error;
+    return undefined;
   }
   return Buffer.concat(parts).toString("utf8");
 }

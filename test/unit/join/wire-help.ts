@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { createServer } from "node:https";
 import { type Credentials, fetchAuthority, JoinClient } from "../../../src/join/client.ts";
 import type { NodeIdentity } from "../../../src/join/identity.ts";
-import { type JoinServer, serveJoin } from "../../../src/join/server.ts";
+import { type BundleHandler, type JoinServer, serveJoin } from "../../../src/join/server.ts";
 import type { Token } from "../../../src/join/token.ts";
 import { type Joiner, master, type Master, refused } from "./help.ts";
 
@@ -21,10 +21,19 @@ export interface Listening extends AsyncDisposable {
   client(credentials: Credentials): JoinClient;
 }
 
+/** How a master listens, where that is not as always. */
+export interface ListeningOptions {
+  /** Milliseconds that a request may take to come. */
+  requestMs?: number;
+  /** What answers a request for the bundle. */
+  bundle?: BundleHandler;
+}
+
 /** Makes a master that listens on a free port. */
-export async function listening(): Promise<Listening> {
+export async function listening(how: ListeningOptions = {}): Promise<Listening> {
   const m = await master();
   const read = async (name: string) => (await m.ctx.host.read(`${m.ctx.paths.certs}/${name}`)) ?? "";
+  const { requestMs, bundle = async (_, response) => void response.end("the bundle") } = how;
   const told: string[] = [];
   const bundles: string[] = [];
   const server = await serveJoin({
@@ -33,10 +42,11 @@ export async function listening(): Promise<Listening> {
     service: m.service,
     async bundle(request, response) {
       bundles.push(request.method ?? "");
-      response.end("the bundle");
+      await bundle(request, response);
     },
     now: () => m.clock.monotonic(),
     tell: (words) => void told.push(words),
+    ...(requestMs !== undefined && { requestMs }),
   });
   const address = { host: "127.0.0.1", port: server.port };
   return {
