@@ -1,7 +1,9 @@
+import type { Clock } from "../ctx.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { interrupted } from "../runner/wait.ts";
 import { sizeText } from "../size-text.ts";
 import { rangeText, release } from "./chunks.ts";
+import { Patience } from "./patience.ts";
 import { type Piece, wrongStretch } from "./pieces.ts";
 import { type ByteSource, NotHereError, readExactly } from "./remote.ts";
 
@@ -10,9 +12,6 @@ const LANES = 2;
 
 /** Requests under way in all: each holds a piece in memory. */
 const MOST_AT_ONCE = 6;
-
-/** Failures one after the other with which a source is left out. A connection may break once. */
-const STRIKES = 3;
 
 /** Milliseconds that a piece may take. A source of HTTP that falls silent is given up long before; this is for one that trickles. */
 const PIECE_MS = 600_000;
@@ -25,6 +24,8 @@ export interface FetchOptions {
   have: number;
   /** Takes a piece whose digests are right; several at the same time. What it throws ends all. */
   store(piece: Piece, bytes: Buffer): Promise<void>;
+  /** For the rests of sources that fail. */
+  clock: Clock;
   signal: AbortSignal;
   /** Told of every piece that was stored. */
   onBytes?: (bytes: number) => void;
@@ -38,7 +39,9 @@ export interface FetchOptions {
 interface Worker {
   source: ByteSource;
   busy: number;
-  strikes: number;
+  patience: Patience;
+  /** It has failed, and is not asked just now. */
+  resting: boolean;
   /** Why it is left out. */
   out?: string;
   /** Pieces that it has not got. */
@@ -57,7 +60,8 @@ interface Job {
 /**
  * Fetches pieces from several sources at once. Each takes the next piece when it is done with one, so faster ones fetch more; when no
  * piece is left to begin with, those with nothing to do try what others are slow with, and the first one counts. A source that sends
- * wrong bytes is left out at once, one that fails after the third time in a row.
+ * wrong bytes is left out at once. One that fails rests before it is asked again, while others go on, and is left out when it did nothing but
+ * fail for some time.
  *
  * @throws AppError when no source is left; InterruptedError when the signal fires; what `store` throws
  */
@@ -77,7 +81,13 @@ class Fetching {
   constructor(private readonly options: FetchOptions) {
     const { pieces, sources } = options;
     this.jobs = new Set(pieces.map((piece) => ({ piece, by: new Map(), storing: false })));
-    this.workers = sources.map((source) => ({ source, busy: 0, strikes: 0, lacks: new Set() }));
+    this.workers = sources.map((source) => ({
+      source,
+      busy: 0,
+      patience: new Patience(),
+      resting: false,
+      lacks: new Set(),
+    }));
     this.lanes = Math.max(1, Math.min(LANES, Math.floor(MOST_AT_ONCE / Math.max(1, sources.length))));
   }
 
@@ -103,12 +113,14 @@ class Fetching {
     if (this.jobs.size === 0) return this.done.resolve();
     for (let lane = 0; lane < this.lanes; lane++) {
       for (const worker of this.workers) {
-        if (worker.out !== undefined || worker.busy > lane || this.attempts.size >= MOST_AT_ONCE) continue;
+        if (worker.out !== undefined || worker.resting) continue;
+        if (worker.busy > lane || this.attempts.size >= MOST_AT_ONCE) continue;
         const job = this.nextFor(worker);
         if (job) this.begin(job, worker);
       }
     }
-    if (this.attempts.size === 0) this.done.reject(this.nobodyLeft());
+    const isResting = this.workers.some(({ out, resting }) => out === undefined && resting);
+    if (this.attempts.size === 0 && !isResting) this.done.reject(this.nobodyLeft());
   }
 
   private nextFor(worker: Worker): Job | undefined {
@@ -158,7 +170,7 @@ class Fetching {
     const { piece } = job;
     const wrong = wrongStretch(bytes, piece);
     if (wrong) return this.leaveOut(worker, wrongText(wrong));
-    worker.strikes = 0;
+    worker.patience.succeeded();
     if (job.storing || this.end.signal.aborted) return release(bytes);
     job.storing = true;
     for (const [other, slower] of job.by) if (other !== worker) slower.abort();
@@ -178,15 +190,22 @@ class Fetching {
       worker.lacks.add(job.piece);
       return;
     }
-    worker.strikes++;
-    if (worker.strikes < STRIKES) return;
+    const tooLong = worker.patience.failed(this.options.clock.monotonic());
+    if (tooLong === undefined) return void this.rest(worker);
     const { at, size } = job.piece;
     const seconds = (this.options.pieceMs ?? PIECE_MS) / 1000;
     const why = limit.aborted ? `no answer within ${seconds} s` : messageOf(error);
-    this.leaveOut(
-      worker,
-      `it failed ${STRIKES} times, last with bytes ${rangeText({ at, stored: size })}: ${why}`,
-    );
+    this.leaveOut(worker, `it failed ${tooLong}, last with bytes ${rangeText({ at, stored: size })}: ${why}`);
+  }
+
+  /** Leaves a source alone for a while: what it failed with is asked of others, or of it again. */
+  private async rest(worker: Worker): Promise<void> {
+    // Both requests fail when the source goes: that is one failure.
+    if (worker.resting) return;
+    worker.resting = true;
+    await this.options.clock.sleep(worker.patience.rest(), this.end.signal);
+    worker.resting = false;
+    this.pump();
   }
 
   private leaveOut(worker: Worker, why: string): void {

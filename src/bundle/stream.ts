@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Clock } from "../ctx.ts";
 import { AppError } from "../errors.ts";
 import { syncDir, writeError } from "../host/atomic.ts";
 import { ensureAll, type Host, type Outcome } from "../host/host.ts";
@@ -21,6 +22,7 @@ export interface StreamOptions {
   host: Host;
   /** What this node is to be: it gets what that is made of. */
   node: NodeContent;
+  clock: Clock;
   signal: AbortSignal;
   /** Told of bytes that are here: once of those of an earlier run, then of every piece. They come to `bytesToStream()`. */
   onBytes?: (bytes: number) => void;
@@ -48,7 +50,7 @@ interface Partial {
  * const node = { role: config.role, runtime: "bundled", networkPlugin: config.networkPlugin };
  * // Before the first change, preflight judges remoteBundle(remote, node).
  * const shown = meter(io, { what: "stream the bundle", total: bytesToStream(remote, node) });
- * await streamBundle(remote, { host, node, signal, say, onBytes: shown.add });
+ * await streamBundle(remote, { host, node, clock, signal, say, onBytes: shown.add });
  * shown.end();
  * const bundle = await openBundle(host, { path: undefined, trust });
  * ```
@@ -97,7 +99,7 @@ async function fill(
   remote: RemoteBundle,
   options: StreamOptions & { wanted: readonly Stretch[] },
 ): Promise<void> {
-  const { signal, onBytes, say, wanted } = options;
+  const { clock, signal, onBytes, say, wanted } = options;
   const { handle, missing } = await openPartial(remote, options);
   await using _ = handle;
   const have = sumOf(wanted) - sumOf(missing);
@@ -107,6 +109,7 @@ async function fill(
     pieces: joined(missing),
     have,
     store: (piece, bytes) => writeAll(handle, { bytes, at: piece.at }),
+    clock,
     signal,
     ...(onBytes && { onBytes }),
     ...(say && { say }),

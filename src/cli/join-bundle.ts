@@ -104,13 +104,14 @@ export async function takeBundle(
 ): Promise<Streamed> {
   const begun = performance.now();
   const node = contentOf(session);
-  const { host, signal } = session.ctx;
+  const { host, clock, signal } = session.ctx;
   const bytes = bytesToStream(remote, node);
   const shown = meter(io, { what: "take the bundle from the masters", total: bytes });
   try {
     await streamBundle(remote, {
       host,
       node,
+      clock,
       signal,
       say: (line) => io.err(`${line}\n`),
       onBytes: (bytes) => shown.add(bytes),

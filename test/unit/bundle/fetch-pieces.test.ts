@@ -4,6 +4,7 @@ import { joined, type Piece } from "../../../src/bundle/pieces.ts";
 import { InterruptedError } from "../../../src/errors.ts";
 import { sha256 } from "../../../src/host/hash.ts";
 import { type FakeSource, fakeSource } from "../../fake/byte-source.ts";
+import { fakeClock } from "../../fake/clock.ts";
 import { bytesOf } from "../../fake/stack.ts";
 import { refusal } from "./world.ts";
 
@@ -29,6 +30,7 @@ async function fetchAll(sources: readonly FakeSource[], more: Partial<FetchOptio
       have: 0,
       store: async (piece, content) => void content.copy(stored, piece.at),
       signal: new AbortController().signal,
+      clock: fakeClock(),
       say: (line) => said.push(line),
       onBytes: (count) => (bytes += count),
       ...more,
@@ -90,20 +92,60 @@ describe("fetchPieces()", () => {
     expect(evil.asked.length).toBeLessThanOrEqual(2);
   });
 
-  test("forgives a connection that breaks, but not three times in a row", async () => {
-    const flaky = fakeSource(BYTES, { misdeed: (n) => (n % 3 < 2 ? "breaks" : undefined) });
+  test("forgives connections that break, but not for ten seconds without a piece in between", async () => {
+    const flaky = fakeSource(BYTES, { misdeed: (n) => (n % 7 < 6 ? "breaks" : undefined) });
     expect(await fetchAll([flaky])).toEqual(GOOD);
-    const broken = fakeSource(BYTES, { name: "broken", misdeed: () => "breaks" });
-    const short = fakeSource(BYTES, { name: "short", misdeed: () => "too few" });
-    const { whole, said } = await fetchAll([broken, short, fakeSource(BYTES)]);
-    expect(whole).toBe(true);
-    expect(said.toSorted()).toEqual([
-      expect.stringMatching(/^left out: broken: it failed 3 times, last with bytes \d+-\d+: ECONNRESET$/),
-      expect.stringMatching(
-        /^left out: short: it failed 3 times, last with bytes \d+-\d+: it sent 99 bytes from byte \d+ on; expected 100$/,
-      ),
-    ]);
-    expect(broken.asked.length).toBeLessThanOrEqual(4);
+    for (const [misdeed, why] of [
+      ["breaks", "ECONNRESET"],
+      ["too few", "it sent 99 bytes from byte \\d+ on; expected 100"],
+    ] as const) {
+      // It begins well, so that not every failure counts.
+      const bad = fakeSource(BYTES, { name: "bad", misdeed: (n) => (n < 4 ? undefined : misdeed) });
+      const { said, error } = await fetchAll([bad]);
+      const line = `bad: it failed \\d+ times in 12 s, last with bytes \\d+-\\d+: ${why}`;
+      expect(said).toEqual([expect.stringMatching(new RegExp(`^left out: ${line}$`))]);
+      expect(error).toMatch(new RegExp(`no source is left\n  ${line}; run the same command again`));
+      expect(said[0]).toContain(` ${bad.asked.length - 4} times `);
+    }
+  });
+
+  test("a single source that nobody reaches for some seconds rests before it is asked again, longer each time", async () => {
+    const clock = fakeClock();
+    const isAway = () =>
+      clock.monotonic() < 5000 || (clock.monotonic() > 20_000 && clock.monotonic() < 21_000);
+    const away = fakeSource(BYTES, { misdeed: () => (isAway() ? "breaks" : undefined) });
+    let pieces = 0;
+    const onBytes = () => {
+      // Away a second time, when some pieces are there.
+      if (++pieces === 6) void clock.sleep(20_001 - clock.monotonic());
+    };
+    const { error, said, whole } = await fetchAll([away], { clock, onBytes });
+    expect({ error, said, whole }).toEqual({ error: GOOD.error, said: [], whole: true });
+    // Both lanes fail, and rest once.
+    expect(clock.sleeps.filter((ms) => ms <= 2000)).toEqual([250, 500, 1000, 2000, 2000, 250, 500, 1000]);
+  });
+
+  test("others go on while one rests", async () => {
+    const rested = Promise.withResolvers<void>();
+    const clock = { ...fakeClock(), sleep: () => rested.promise };
+    const away = fakeSource(BYTES, { name: "away", misdeed: () => "breaks" });
+    expect(await fetchAll([away, fakeSource(BYTES)], { clock })).toEqual(GOOD);
+    expect(away.asked.length).toBe(2);
+  });
+
+  test("the operator need not wait for one that rests", async () => {
+    const stop = new AbortController();
+    const resting = Promise.withResolvers<void>();
+    const sleep = (_: number, signal?: AbortSignal) => {
+      resting.resolve();
+      return new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve()));
+    };
+    const away = fakeSource(BYTES, { misdeed: () => "breaks" });
+    const all = fetchAll([away], { clock: { ...fakeClock(), sleep }, signal: stop.signal });
+    await resting.promise;
+    stop.abort();
+    expect((await all).error).toStartWith("Interrupted: did not stream the bundle");
+    expect(away.asked.length).toBe(2);
   });
 
   test("asks others for what a source has not got, and that one for the rest", async () => {
@@ -120,7 +162,7 @@ describe("fetchPieces()", () => {
   test("a source that does not answer is given up after its time", async () => {
     const hung = fakeSource(BYTES, { name: "hung", misdeed: () => "hangs" });
     const { said, error } = await fetchAll([hung], { pieceMs: 1, pieces: PIECES.slice(0, 1) });
-    const why = "hung: it failed 3 times, last with bytes 0-99: no answer within 0.001 s";
+    const why = "hung: it failed 9 times in 12 s, last with bytes 0-99: no answer within 0.001 s";
     expect(said).toEqual([`left out: ${why}`]);
     expect(error).toBe(
       `Cannot stream the bundle: 0 MiB of 0 MiB are here, and no source is left\n  ${why}; run the same command again: it goes on where this one ended`,
@@ -134,7 +176,7 @@ describe("fetchPieces()", () => {
     const { error, bytes } = await fetchAll([dying, lacking], { have: 3 * 2 ** 20, pieces });
     expect(bytes).toBe(400);
     expect(error).toMatch(
-      /^Cannot stream the bundle: 3 MiB of 3 MiB are here, and no source is left\n {2}dying: it failed 3 times, last with bytes .*: ECONNRESET\n {2}lacking: it has not got part4, part5; run the same command again: it goes on where this one ended$/,
+      /^Cannot stream the bundle: 3 MiB of 3 MiB are here, and no source is left\n {2}dying: it failed \d+ times in 12 s, last with bytes .*: ECONNRESET\n {2}lacking: it has not got part4, part5; run the same command again: it goes on where this one ended$/,
     );
   });
 
@@ -154,6 +196,7 @@ describe("fetchPieces()", () => {
       pieces: PIECES,
       have: 0,
       store: async () => {},
+      clock: fakeClock(),
       signal: stop.signal,
     });
     stop.abort();
@@ -168,6 +211,7 @@ describe("fetchPieces()", () => {
       store: async () => {
         throw full;
       },
+      clock: fakeClock(),
       signal: new AbortController().signal,
     });
     await expect(failing).rejects.toBe(full);

@@ -11,6 +11,7 @@ import { Journal } from "../../../src/host/journal.ts";
 import { undoAll } from "../../../src/host/undo.ts";
 import { paths } from "../../../src/paths.ts";
 import { type FakeSource, fakeSource } from "../../fake/byte-source.ts";
+import { fakeClock } from "../../fake/clock.ts";
 import { attachedHost } from "../../fake/host.ts";
 import { fakeMachine } from "../../fake/machine.ts";
 import { bytesOf } from "../../fake/stack.ts";
@@ -46,7 +47,7 @@ async function setUp(more: Readonly<Record<string, Buffer>> = {}) {
     const remote = await openRemote({ sources, trust: TRUST, signal });
     told = 0;
     const onBytes = (count: number) => (told += count);
-    const outcome = await streamBundle(remote, { host, node, signal, onBytes, ...rest });
+    const outcome = await streamBundle(remote, { host, node, clock: fakeClock(), signal, onBytes, ...rest });
     return { outcome, told, total: bytesToStream(remote, node) };
   };
   return {
@@ -147,7 +148,7 @@ describe("streamBundle()", () => {
     // The first three requests are for the end of the file.
     const dying = fakeSource(t.bytes, { misdeed: (n) => (n > 4 ? "breaks" : undefined) });
     expect(await refusal(() => t.stream([dying]))).toMatch(
-      /^Cannot stream the bundle: \d+ MiB of \d+ MiB are here, and no source is left\n {2}m1: it failed 3 times, .*; run the same command again: it goes on where this one ended$/,
+      /^Cannot stream the bundle: \d+ MiB of \d+ MiB are here, and no source is left\n {2}m1: it failed \d+ times in 12 s, .*; run the same command again: it goes on where this one ended$/,
     );
     const done = t.told();
     expect(done).toBeGreaterThan(0);
