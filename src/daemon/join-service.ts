@@ -2,6 +2,7 @@ import { bundleDigest } from "../bundle/index-text.ts";
 import type { Ctx } from "../ctx.ts";
 import { messageOf } from "../errors.ts";
 import { type BundleHandler, type JoinServer, serveJoin } from "../join/server.ts";
+import { silentVoters } from "../etcd/voters.ts";
 import { JoinService } from "../join/service.ts";
 import { joinSigner } from "./signer.ts";
 
@@ -33,6 +34,7 @@ export class MasterJoin implements Disposable {
       signer: joinSigner,
       version: parts.version,
       note: parts.note,
+      silentVoters,
       bundle: async () => (this.#ctx ? bundleDigest(this.#ctx.bundle) : ""),
     });
   }

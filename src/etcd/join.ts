@@ -8,12 +8,14 @@ import { lastWords } from "./last-words.ts";
 import { type MemberLock, takeMemberLock } from "./lock.ts";
 import { hasData, ownMember, ownPeerUrl, type Ways } from "./own.ts";
 import { signOfLife } from "./probe.ts";
-import { lookAt } from "./quorum.ts";
+import { lookAt, wayOutOf } from "./quorum.ts";
 import { type MemberRecord, readRecord, writeRecord } from "./record.ts";
 import { EtcdError, isPassing } from "./wire.ts";
 
 /** How long nothing may go forward, in milliseconds. */
 const STALL_MS = 120_000;
+/** How long a voter may be silent that etcd lets nobody in without; one that is starting anew answers sooner. In milliseconds. */
+const SILENT_MS = 15_000;
 /** How often a learner of somebody else is tried before it is given up: its data may be on the way. */
 const FOREIGN_TRIES = 100;
 /** How often a sign of life is looked at: connections of a host that lost its power just now are open for some seconds. */
@@ -31,6 +33,8 @@ interface Join {
   tries: number;
   /** How often a member in this node's place showed a sign of life. */
   lives: number;
+  /** Since when etcd lets nobody in for voters that do not answer. */
+  silentSince: number | undefined;
 }
 
 /**
@@ -41,11 +45,21 @@ interface Join {
  * stale member removed → learner added → recorded → container started → caught up → promoted → recorded
  * ```
  *
- * @throws AppError when a living member has this node's name or address, when etcd ends, or when nothing goes forward
+ * @throws AppError when a living member has this node's name or address, when another one is down, when etcd ends, or when nothing goes
+ * forward
  */
 export async function joinMembers(ctx: Ctx, { etcd, accepts, say }: Ways & { say?: Say }): Promise<void> {
   const lock = await takeMemberLock(ctx, { etcd, what: "is joining", ...(say && { say }) });
-  const join: Join = { ctx, etcd, accepts, lock, added: undefined, tries: 0, lives: 0 };
+  const join: Join = {
+    ctx,
+    etcd,
+    accepts,
+    lock,
+    added: undefined,
+    tries: 0,
+    lives: 0,
+    silentSince: undefined,
+  };
   try {
     const members = await until(() => step(join), {
       action: "join etcd",
@@ -70,20 +84,41 @@ async function step(join: Join): Promise<Poll<Member[]>> {
   try {
     const members = await join.etcd.members();
     await join.lock.check();
-    return await advance(join, members);
+    const found = await advance(join, members);
+    join.silentSince = undefined;
+    return found;
   } catch (error) {
     if (!isPassing(error)) throw error;
     if (!error.message.includes("unhealthy cluster")) return { missing: error.message };
-    return { missing: await whyNotNow(join).catch(() => error.message) };
+    return { missing: await whyNotNow(join, error) };
   }
 }
 
-/** etcd changes its members only while the voters are connected, and have been for five seconds. */
-async function whyNotNow({ etcd }: Join): Promise<string> {
-  const voters = (await lookAt(await etcd.members(), { etcd })).filter(({ learner }) => !learner);
-  const down = voters.filter(({ well }) => !well).map(({ name, id }) => `"${name || hexId(id)}"`);
-  if (down.length === 0) return "etcd lets the next one in some seconds after the last one";
-  return `etcd lets nobody in while ${down.join(", ")} ${down.length === 1 ? "does" : "do"} not answer`;
+/**
+ * etcd changes its members only while the voters are connected, and have been for five seconds.
+ *
+ * @throws AppError when one stays silent: there is no use in waiting for a host that is gone
+ */
+async function whyNotNow(join: Join, error: EtcdError): Promise<string> {
+  const { ctx, etcd } = join;
+  const members = await etcd.members().catch(() => undefined);
+  if (!members) return error.message;
+  const voters = (await lookAt(members, { etcd })).filter(({ learner }) => !learner);
+  const down = voters.filter(({ well }) => !well);
+  const names = down.map(({ name, id }) => name || hexId(id));
+  const who = names.map((name) => `"${name}"`).join(", ");
+  const why =
+    down.length === 0
+      ? "etcd lets the next one in some seconds after the last one"
+      : `etcd lets nobody in while ${who} ${down.length === 1 ? "does" : "do"} not answer`;
+  // One in this node's own place is taken out by this run.
+  if (down.every((member) => isInTheWay(member, ctx))) join.silentSince = undefined;
+  else join.silentSince ??= ctx.clock.monotonic();
+  if (join.silentSince === undefined) return why;
+  if (ctx.clock.monotonic() - join.silentSince < SILENT_MS) return why;
+  throw new AppError(`Cannot join etcd: ${why}`, {
+    hint: `${wayOutOf(names)}; then run the same command again`,
+  });
 }
 
 async function advance(join: Join, members: readonly Member[]): Promise<Poll<Member[]>> {

@@ -59,3 +59,9 @@ export function whyNotRemove(members: readonly MemberLook[], id: string): string
   if (well >= needed) return undefined;
   return `after it ${voters} voter${voters === 1 ? "" : "s"}, of which ${well} ${well === 1 ? "is" : "are"} well: no quorum`;
 }
+
+/** The way out where voters are down, for a hint: `bring it up; if it is gone for good, on a master: nodelet node remove m3`. */
+export function wayOutOf(names: readonly string[]): string {
+  const [them, they] = names.length === 1 ? ["it", "it is"] : ["them", "they are"];
+  return `bring ${them} up; if ${they} gone for good, on a master: ${names.map((name) => `nodelet node remove ${name}`).join("; ")}`;
+}

@@ -3,6 +3,7 @@ import type { Ctx } from "../ctx.ts";
 import type { Peer } from "../peers.ts";
 import { etcdClient, type Member } from "./client.ts";
 import { allEndpoints } from "./member.ts";
+import { lookAt } from "./quorum.ts";
 
 /** What asking etcd needs. */
 type VoterCtx = Pick<Ctx, "host" | "node" | "config" | "paths" | "signal">;
@@ -24,4 +25,16 @@ export function mastersOf(members: readonly Member[]): Peer[] {
     const ip = peerUrls.map((url) => new URL(url).hostname).find((host) => parseAddress(host)?.family === 4);
     return learner || name === "" || ip === undefined ? [] : [{ name, ip, master: true }];
   });
+}
+
+/** The masters whose members do not answer; none where etcd cannot be asked. */
+export async function silentVoters(ctx: VoterCtx): Promise<Peer[]> {
+  if (ctx.config.role !== "master") return [];
+  try {
+    const etcd = etcdClient(ctx, await allEndpoints(ctx));
+    const members = await lookAt(await etcd.members(), { etcd });
+    return mastersOf(members.filter(({ status }) => !status));
+  } catch {
+    return [];
+  }
 }

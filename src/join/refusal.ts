@@ -11,6 +11,7 @@ export type RefusalCode =
   | "NameTaken"
   | "AddressTaken"
   | "MachineTaken"
+  | "MasterDown"
   | "NotProven"
   | "NotAMember"
   | "NodeUnknown"

@@ -4,8 +4,9 @@ import type { Ctx } from "../ctx.ts";
 import { AppError, messageOf } from "../errors.ts";
 import { readRequired } from "../host/host.ts";
 import { nodePath } from "../kube/node.ts";
-import { otherMasters, withMasters } from "../peers.ts";
-import { admit, judgeToken, type Presented } from "./admit.ts";
+import { otherMasters, type Peer, withMasters } from "../peers.ts";
+import { wayOutOf } from "../etcd/quorum.ts";
+import { admit, type Candidate, judgeToken, type Presented } from "./admit.ts";
 import { clusterNodes, knownNodes, peersOf } from "./cluster-nodes.ts";
 import { IDENTITY_HEADER, provenNode } from "./identity.ts";
 import { listsMaster } from "./listed.ts";
@@ -17,7 +18,7 @@ import { registerNode } from "./register.ts";
 import { refuseReserved } from "./reserved.ts";
 import { seal } from "./seal.ts";
 import { SECRET_FILES } from "./secret-files.ts";
-import type { NodeRecord, TokenRecord } from "./state.ts";
+import type { NodeRecord, NodeRole, TokenRecord } from "./state.ts";
 import { changeJoinState, forgetNode, readJoinState } from "./store.ts";
 
 /** Certificate requests of a node, and what they are signed as. */
@@ -46,6 +47,8 @@ export interface ServiceParts {
   note: (words: string) => void;
   /** Digest of the index of the bundle that this master is made from. */
   bundle: () => Promise<string>;
+  /** The masters whose members of etcd do not answer; none where etcd cannot be asked. */
+  silentVoters: (ctx: Ctx) => Promise<Peer[]>;
 }
 
 /** A request, whatever it came over. */
@@ -125,6 +128,7 @@ export class JoinService {
     refuseReserved(ctx, { candidate, role });
     const known = await knownNodes(ctx, candidate);
     admit(state, { presented, role, candidate, known, now, blocks: blocksOf(ctx) });
+    await this.#refuseWithoutVoters(ctx, { candidate, role });
     // Only the host itself may have its ports tried: nobody looks around in this network through a master.
     const ports = asked.ip === call.from ? asked.ports : [];
     const [nodes, reached, bundle] = await Promise.all([
@@ -152,6 +156,7 @@ export class JoinService {
     const now = ctx.clock.now();
     judgeToken(await readJoinState(ctx.kube), { presented, now });
     refuseReserved(ctx, { candidate: { name, ip }, role });
+    await this.#refuseWithoutVoters(ctx, { candidate: { name, ip }, role });
     const { signer } = this.#parts;
     // Signed before it is admitted: a request that asks for what it may not have leaves nothing behind.
     const [key, certificates] = await badRequests(async () => [
@@ -169,6 +174,24 @@ export class JoinService {
     });
     this.#parts.note(`join: ${role} "${name}" (${ip}) was admitted with the token ${presented.id}`);
     return { certificates, podCidr: node.podCidr };
+  }
+
+  /** Without one of its voters etcd takes no new one, but in the place of that one: the join would end halfway. */
+  async #refuseWithoutVoters(
+    ctx: Ctx,
+    { candidate, role }: { candidate: Pick<Candidate, "name" | "ip">; role: NodeRole },
+  ): Promise<void> {
+    if (role !== "master") return;
+    const silent = await this.#parts.silentVoters(ctx);
+    const down = silent.filter(({ name, ip }) => name !== candidate.name && ip !== candidate.ip);
+    if (down.length === 0) return;
+    const names = down.map(({ name }) => name);
+    const who = down.map(({ name, ip }) => `"${name}" (${ip})`).join(", ");
+    throw new JoinRefusal(
+      "MasterDown",
+      `etcd lets no new master in while ${who} ${down.length === 1 ? "does" : "do"} not answer`,
+      { hint: wayOutOf(names) },
+    );
   }
 
   async #secrets(ctx: Ctx, call: JoinCall): Promise<object> {

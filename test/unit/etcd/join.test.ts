@@ -5,6 +5,7 @@ import { EtcdError } from "../../../src/etcd/wire.ts";
 import { LOCK_KEY } from "../../../src/etcd/lock.ts";
 import { paths } from "../../../src/paths.ts";
 import { lastWords } from "../../../src/etcd/last-words.ts";
+import type { FakeMember } from "../../fake/etcd.ts";
 import { container, fakeDocker } from "../../fake/docker.ts";
 import { joining, type Joining, recordOf, WAL } from "./help.ts";
 
@@ -178,6 +179,32 @@ describe("a master that joins", () => {
     };
     await j.settle();
     expect(j.said[0]).toBe(words);
+  });
+
+  test("waits a quarter of a minute for a voter that is down, and names the way out", async () => {
+    await using j = await joining(["m1", "m2", "m3"]);
+    (j.etcd.members[1] as FakeMember).up = false;
+    j.etcd.before = () => {
+      throw new EtcdError('etcd at "m1" refused: unhealthy cluster', "refused");
+    };
+    const begun = j.w.clock.monotonic();
+    await expect(j.settle()).rejects.toMatchObject({
+      message: 'Cannot join etcd: etcd lets nobody in while "m2" does not answer',
+      hint: "bring it up; if it is gone for good, on a master: nodelet node remove m2; then run the same command again",
+    });
+    expect(j.w.clock.monotonic() - begun).toBeWithin(15_000, 16_000);
+    expect([j.etcd.calls, j.etcd.keys.size]).toEqual([[], 0]);
+  });
+
+  test("a voter that was down for a moment, again and again, ends nothing", async () => {
+    await using j = await joining(["m1", "m2", "m3"]);
+    const [, second] = j.etcd.members as [FakeMember, FakeMember];
+    let refusals = 300;
+    j.etcd.before = () => {
+      second.up = refusals % 50 === 0;
+      if (refusals-- > 0) throw new EtcdError('etcd at "m1" refused: unhealthy cluster', "refused");
+    };
+    expect(await j.settle()).toBe("changed");
   });
 
   test("gives up when nothing goes forward for two minutes, and says what stands still", async () => {

@@ -15,6 +15,7 @@ import { JoinService } from "../../../src/join/service.ts";
 import type { JoinState, NodeRole, TokenRecord } from "../../../src/join/state.ts";
 import { changeJoinState, readJoinState } from "../../../src/join/store.ts";
 import { hashOf, makeToken, type Token } from "../../../src/join/token.ts";
+import type { Peer } from "../../../src/peers.ts";
 import { type FakeClock, fakeClock } from "../../fake/clock.ts";
 import { world, type World } from "../../fake/ctx.ts";
 import type { FakeKube } from "../../fake/kube.ts";
@@ -33,6 +34,8 @@ export interface Master extends AsyncDisposable {
   service: JoinService;
   /** What it noted of joiners. */
   noted: string[];
+  /** Masters whose members of etcd do not answer. */
+  silent: Peer[];
   /** The cluster's authority in PEM. */
   ca: string;
   state(): Promise<JoinState>;
@@ -74,11 +77,13 @@ export async function master(config: Record<string, unknown> = {}): Promise<Mast
   const ca = (await ctx.host.read(`${ctx.paths.certs}/ca.crt`)) ?? "";
   const caKey = (await ctx.host.read(`${ctx.paths.certs}/ca.key`)) ?? "";
   const noted: string[] = [];
+  const silent: Peer[] = [];
   const service = new JoinService({
     ctx: () => ctx,
     signer: joinSigner,
     version: "1.0.0",
     bundle: async () => "",
+    silentVoters: async () => silent,
     note: (words) => void noted.push(words),
   });
   return {
@@ -87,6 +92,7 @@ export async function master(config: Record<string, unknown> = {}): Promise<Mast
     clock,
     service,
     noted,
+    silent,
     ca,
     state: () => readJoinState(ctx.kube),
     token: (change = {}) => addToken(ctx, { ca, change }),

@@ -128,3 +128,41 @@ test("a client that speaks no TLS 1.2 is not talked to", async () => {
   });
   expect(ended).toBe("refused");
 });
+
+describe("a new master, while a master is down", () => {
+  const down = { name: "m3", ip: "10.0.0.7", master: true };
+  const words =
+    'Cannot join: etcd lets no new master in while "m3" (10.0.0.7) does not answer; bring it up; if it is gone for good, on a master: nodelet node remove m3';
+
+  test("is refused before anything is changed, with the way out, and its token stays good", async () => {
+    await using l = await listening();
+    l.m.silent.push(down);
+    const token = await l.m.token({ role: "master" });
+    const host = await joiner("m4", { role: "master" });
+    const client = l.client({ token });
+    const asks = [() => client.hello({ ...HELLO, name: "m4" }), () => client.join(host.body)];
+    for (const ask of asks) {
+      const { code, message, hint } = await refused(ask());
+      expect({ code, words: `${message}; ${hint}` }).toEqual({ code: "MasterDown", words });
+      expect(await refusedWithoutTrace(l, ask)).toMatchObject({ code: "MasterDown" });
+    }
+    l.m.silent.length = 0;
+    expect((await client.hello({ ...HELLO, name: "m4" })).role).toBe("master");
+  });
+
+  test.each([
+    ["takes its place under its name", { name: "m3" }],
+    ["takes its place at its address", { name: "m4", ip: "10.0.0.7" }],
+  ])("%s", async (_what, host) => {
+    await using l = await listening();
+    l.m.silent.push(down);
+    const token = await l.m.token({ role: "master" });
+    expect((await l.client({ token }).hello({ ...HELLO, ...host })).role).toBe("master");
+  });
+
+  test("is no reason to refuse a worker", async () => {
+    await using l = await listening();
+    l.m.silent.push(down);
+    expect((await l.client({ token: await l.m.token() }).hello(HELLO)).role).toBe("worker");
+  });
+});
