@@ -175,12 +175,13 @@ async function undo(
       // What kept it from starting may have been undone.
       if (postponed) dead = await wakeEngine(machine, unit);
       if (!lost) await settleEngine(machine, { unit, before });
-      await removeCgroups(machine, keptFootprint(journal)?.areas["cgroups"] ?? {});
     },
     onStep(record, { index, total }) {
       if (io.terminal) io.err(`\r\x1b[K… [${index}/${total}] ${record.kind} ${record.key}`.slice(0, 110));
     },
   });
+  // After what was postponed: an engine that came back had started its containers again.
+  if (live) await removeCgroups(machine, keptFootprint(journal)?.areas["cgroups"] ?? {});
   if (io.terminal) io.err("\r\x1b[K");
   return { report, kept: dir };
 }
