@@ -3,8 +3,9 @@ import { hasRead } from "../docker/configured.ts";
 import { listsPeer } from "../docker/keepalived.ts";
 import { messageOf } from "../errors.ts";
 import { isAnswered } from "../host/answered.ts";
+import { writeAtomically } from "../host/atomic.ts";
 import { reachable } from "../host/port.ts";
-import { otherMasters, type Peer } from "../peers.ts";
+import { otherMasters, type Peer, peersText, withMasters } from "../peers.ts";
 import type { Say } from "../runner/phase.ts";
 import { type Poll, until } from "../runner/wait.ts";
 import { JoinClient } from "./client.ts";
@@ -47,7 +48,7 @@ export async function listsMaster(
  */
 export async function whyNotListed(ctx: Ctx, ways: ListedWays = waysOf(ctx)): Promise<string | undefined> {
   if (await isListed(ctx)) return undefined;
-  const why = await unlistedBy(ctx, ways);
+  const why = await unlistedBy(ctx, { ways });
   return why === undefined || !(await ways.held()) ? undefined : why;
 }
 
@@ -65,7 +66,7 @@ export async function awaitListed(
   const end = clock.monotonic() + WAIT_MS;
   let silentSince: number | undefined;
   const poll = async (): Promise<Poll<{ why: string | undefined }>> => {
-    const why = await unlistedBy(ctx, ways);
+    const why = await unlistedBy(ctx, { ways, learn: true });
     if (why === undefined) return { value: { why } };
     silentSince = (await ways.held()) ? undefined : (silentSince ?? clock.monotonic());
     const now = clock.monotonic();
@@ -91,19 +92,33 @@ async function isListed({ host, node, paths }: Ctx): Promise<boolean> {
   return !node.joined || (await host.exists(paths.keepalivedListed));
 }
 
-async function unlistedBy(ctx: Ctx, ways: ListedWays): Promise<string | undefined> {
-  const masters = await otherMasters(ctx);
+/** @param options `learn`: masters that this one does not know yet are added to its peers */
+async function unlistedBy(
+  ctx: Ctx,
+  { ways, learn = false }: { ways: ListedWays; learn?: boolean },
+): Promise<string | undefined> {
   const nodes = await clusterNodes(ctx).catch((error: unknown) => messageOf(error));
   if (typeof nodes === "string") return nodes;
   // Of two that come at the same time the one whose Node is there later sees the other.
-  const known = peersOf(nodes, ctx).filter(({ master }) => master);
-  if (!known.some(({ name }) => name === ctx.node.name)) return "the cluster does not know this master yet";
-  const unknown = known.find(
-    ({ name }) => name !== ctx.node.name && !masters.some((one) => one.name === name),
+  const known = peersOf(nodes, ctx);
+  if (!known.some(({ name, master }) => master && name === ctx.node.name))
+    return "the cluster does not know this master yet";
+  const others = withMasters(
+    known.filter(({ name }) => name !== ctx.node.name),
+    await otherMasters(ctx),
   );
-  if (unknown) return `this master does not know "${unknown.name}" yet`;
-  const all = await Promise.all(masters.map((master) => whyNot(master, ways)));
+  if (learn) await keepPeers(ctx, others);
+  const all = await Promise.all(others.filter(({ master }) => master).map((master) => whyNot(master, ways)));
   return all.find((why) => why !== undefined);
+}
+
+/** A join knows who was there at its begin; who has come since must be in this master's own keepalived as well. */
+async function keepPeers(ctx: Ctx, others: readonly Peer[]): Promise<void> {
+  const masters = await otherMasters(ctx);
+  const isNew = ({ name, master }: Peer) => master && !masters.some((one) => one.name === name);
+  // As the daemon does, which goes on with it: what phases declare must not change without them.
+  if (others.some(isNew))
+    await writeAtomically(ctx.host.place(ctx.paths.peers), peersText(others), { mode: 0o600 });
 }
 
 async function whyNot(master: Peer, ways: ListedWays): Promise<string | undefined> {

@@ -128,6 +128,19 @@ describe("three masters and two workers", () => {
     await comesBack(leader, { what: "the stopped leader", since: Date.now() });
   });
 
+  step("leave the address where it is when somebody deletes the Node of its holder", async () => {
+    const kept = await holder();
+    const nodeOf = async () => (await another(kept).get(`node ${kept.name}`)).metadata.uid;
+    const before = await nodeOf();
+    await another(kept).kubectl(["delete", "node", kept.name, "--wait=false"]);
+    await waitUntil(async () => (await nodeOf()) !== before, {
+      what: "the Node made anew by its host",
+      deadlineMs: 120_000,
+    });
+    await allReady(another(kept), { names: NAMES });
+    expect((await holder()).name).toBe(kept.name);
+  });
+
   step("come back by themselves when all lose power at once", async ({ node }) => {
     await Promise.all(cluster.nodes.map(({ host }) => host.kill()));
     const since = Date.now();

@@ -100,17 +100,27 @@ describe("a master that has joined", () => {
     expect(await awaitListed(t.ctx, { ways: t.ways })).toBeUndefined();
   });
 
-  test.each([
-    ["its own Node is there", [masterNode("m1", M1.ip)], "the cluster does not know this master yet"],
-    [
-      "it knows all others itself: of two that come together one sees the other",
-      [masterNode("m1", M1.ip), masterNode("n1", "10.0.0.5"), masterNode("m2", "10.0.0.6")],
-      'this master does not know "m2" yet',
-    ],
-  ])("does not before %s", async (_what, nodes, why) => {
+  test("does not before its own Node is there", async () => {
     await using t = await joined({ listed: true });
+    t.kube.lists.set("/api/v1/nodes", [masterNode("m1", M1.ip)]);
+    expect(await awaitListed(t.ctx, { ways: t.ways })).toBe("the cluster does not know this master yet");
+  });
+
+  test("learns of one that came while it joined, and asks it too: of two that come together one sees the other", async () => {
+    await using t = await joined();
+    const nodes = [masterNode("m1", M1.ip), masterNode("n1", "10.0.0.5"), masterNode("m2", "10.0.0.6")];
     t.kube.lists.set("/api/v1/nodes", nodes);
+    t.ways.listed = async ({ name }) => name === "m1";
+    const why =
+      'the master "m2" (10.0.0.6) does not have this one among the peers of its keepalived; see nodelet status there';
+    expect(await whyNotListed(t.ctx, t.ways)).toBe(why);
+    // A look changes nothing.
+    expect(await t.root.read(paths.peers)).toBe(peersText([M1]));
     expect(await awaitListed(t.ctx, { ways: t.ways })).toBe(why);
+    expect(await t.root.read(paths.peers)).toBe(
+      peersText([M1, { name: "m2", ip: "10.0.0.6", master: true }]),
+    );
+    expect(await t.root.mode(paths.peers)).toBe(0o600);
   });
 
   test("the first master asks nobody", async () => {
