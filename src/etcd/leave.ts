@@ -5,7 +5,9 @@ import { until } from "../runner/wait.ts";
 import { clientUrl, type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { takeMemberLock } from "./lock.ts";
 import { otherEndpoints } from "./member.ts";
+import { ownPeerUrl } from "./own.ts";
 import { lookAt, whyNotRemove } from "./quorum.ts";
+import { type MemberRecord, readRecord } from "./record.ts";
 import { isPassing } from "./wire.ts";
 
 /** etcd takes the next change some seconds after the last one. */
@@ -21,6 +23,21 @@ export interface MemberNode {
 export function memberOfNode(members: readonly Member[], { node, ip }: MemberNode): Member | undefined {
   const isAt = (url: string) => new URL(url).hostname === ip;
   return members.find(({ name, peerUrls }) => name === node || (name === "" && peerUrls.some(isAt)));
+}
+
+/**
+ * The member of this node, when it goes: the one that it has recorded, else the one at its address, which has no name when this node's join
+ * was cut off. Never that of another host which has taken this one's place under its name.
+ */
+export function memberToLeave(
+  members: readonly Member[],
+  { ctx, record }: { ctx: Pick<Ctx, "node" | "config">; record: MemberRecord | undefined },
+): Member | undefined {
+  const here = ({ peerUrls }: Member) => peerUrls.includes(ownPeerUrl(ctx));
+  return (
+    (record && members.find(({ id }) => id === record.id)) ??
+    members.find((one) => here(one) && (one.name === "" || (!record && one.name === ctx.node.name)))
+  );
 }
 
 /** @throws AppError that says what would follow, when the others would have no majority without this member */
@@ -39,7 +56,8 @@ export async function expectQuorumWithout(
  * Removes the member of a node, under the lock.
  *
  * @param options `what`: what this is, for those who wait, as the end of a sentence: `is leaving`; `waitMs`: for
- * others who hold the lock
+ * others who hold the lock; `find`: which one it is, by default that of the node and its address; `before`: done once, under the lock, when
+ * nothing stands in the way any more
  * @returns false when the node has no member (any more)
  * @throws AppError when the others would have no majority without it
  */
@@ -50,18 +68,29 @@ export async function removeMember(
     node,
     ip,
     what,
+    find = (members) => memberOfNode(members, { node, ...(ip !== undefined && { ip }) }),
+    before,
     ...rest
-  }: MemberNode & { etcd: EtcdClient; what: string; say?: Say; waitMs?: number },
+  }: MemberNode & {
+    etcd: EtcdClient;
+    what: string;
+    find?: (members: readonly Member[]) => Member | undefined;
+    before?: () => Promise<void>;
+    say?: Say;
+    waitMs?: number;
+  },
 ): Promise<boolean> {
-  const whose = { node, ...(ip !== undefined && { ip }) };
-  if (!memberOfNode(await etcd.members(), whose)) return false;
+  if (!find(await etcd.members())) return false;
   const lock = await takeMemberLock(ctx, { etcd, what, ...rest });
   let removed = false;
+  let prepared = false;
   const attempt = async () => {
     const members = await etcd.members();
-    const member = memberOfNode(members, whose);
+    const member = find(members);
     if (!member) return { value: removed };
     await expectQuorumWithout(member, { etcd, members });
+    if (!prepared) await before?.();
+    prepared = true;
     await lock.check();
     removed = true;
     await etcd.remove(member.id);
@@ -95,16 +124,31 @@ const LEAVE_MS = 20_000;
 /**
  * Takes this node's own member out of the cluster of others, while it can. The last master has nobody to leave.
  *
- * @param options `etcd`: the other members first, as this one ends when it is removed
+ * @param options `etcd`: the other members, as this one ends when it is removed; `before`: done under the lock, when nothing stands in the way
+ * @returns false when there is nothing (any more) that it could leave
  * @throws AppError when it cannot; the way out is another master's
  */
 export async function leaveMembers(
   ctx: Ctx,
-  { say, etcd }: { say?: Say; etcd?: EtcdClient } = {},
+  { etcd, ...rest }: { say?: Say; etcd?: EtcdClient; before?: () => Promise<void> } = {},
 ): Promise<boolean> {
-  const others = await otherEndpoints(ctx);
-  if (others.length === 0) return false;
-  const client = etcd ?? etcdClient(ctx, [...others, clientUrl("127.0.0.1", ctx)]);
+  const others = etcd ? [] : await endpointsBeside(ctx);
+  if (!etcd && others.length === 0) return false;
+  const client = etcd ?? etcdClient(ctx, others);
+  const record = await readRecord(ctx).catch(() => undefined);
+  const find = (members: readonly Member[]) => {
+    const own = memberToLeave(members, { ctx, record });
+    return own && members.some((member) => member !== own && !member.learner) ? own : undefined;
+  };
   const common = { etcd: client, node: ctx.node.name, what: "is leaving", waitMs: LEAVE_MS };
-  return await removeMember(ctx, { ...common, ...(say && { say }) });
+  return await removeMember(ctx, { ...common, find, ...rest });
+}
+
+/** The client URLs of the others: of the masters that this node knows, and of the members that any of them, or its own, knows. */
+async function endpointsBeside(ctx: Ctx): Promise<string[]> {
+  const masters = await otherEndpoints(ctx);
+  const all = etcdClient(ctx, [clientUrl("127.0.0.1", ctx), ...masters]);
+  const members = await all.knownMembers().catch((): Member[] => []);
+  const others = members.filter(({ peerUrls }) => !peerUrls.includes(ownPeerUrl(ctx)));
+  return [...new Set([...masters, ...others.flatMap(({ clientUrls }) => clientUrls)])];
 }

@@ -112,6 +112,19 @@ describe("a join that is killed", () => {
   }
 });
 
+describe("a join that is killed before its member has a name", () => {
+  for (const index of [4, 5]) {
+    test(`at moment ${index} leaves nothing in etcd when the host is reset at once`, async () => {
+      const node = at("second");
+      const moment = MOMENTS[index - 1] as Moment;
+      const killed = await signalAt(node, { args: joinWords(), moment, signal: "KILL" });
+      expect(killed.exitCode).toBe(137);
+      await undo(node);
+      await expectVoters("first");
+    });
+  }
+});
+
 describe("a join whose disk is full while it catches up", () => {
   test("says so, and is completed by the same command when there is room", async () => {
     const node = at("second");

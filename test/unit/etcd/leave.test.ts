@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { etcdRun } from "../../../phases/055-etcd-run.ts";
-import { expectQuorumWithout, removeMember } from "../../../src/etcd/leave.ts";
+import { expectQuorumWithout, leaveMembers, removeMember } from "../../../src/etcd/leave.ts";
 import { LOCK_KEY } from "../../../src/etcd/lock.ts";
 import { overviewOf } from "../../../src/etcd/overview.ts";
 import { EtcdError } from "../../../src/etcd/wire.ts";
 import { paths } from "../../../src/paths.ts";
-import { joining } from "./help.ts";
+import { joining, type Joining } from "./help.ts";
 
 const three = () => joining(["m1", "m2", "m3"]);
 
@@ -61,6 +61,57 @@ describe("removing a member", () => {
       etcd: j.etcd.client(),
       members: await j.etcd.client().members(),
     });
+  });
+});
+
+describe("a master that leaves", () => {
+  const leave = (j: Joining, before = async () => {}) =>
+    leaveMembers(j.ctx, { etcd: j.etcd.client(), before });
+
+  test("does what has to be done before under the lock, once", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.settle();
+    let refusals = 3;
+    j.etcd.before = () => {
+      if (refusals-- > 0) throw new EtcdError('etcd at "m1" refused: unhealthy cluster', "refused");
+    };
+    const held: boolean[] = [];
+    expect(await leave(j, async () => void held.push(j.etcd.keys.has(LOCK_KEY)))).toBe(true);
+    expect(held).toEqual([true]);
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "m2"]);
+  });
+
+  test("does nothing of it when the others need this one", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.settle();
+    Object.assign(j.etcd.members[1] ?? {}, { up: false });
+    let done = 0;
+    await expect(leave(j, async () => void done++)).rejects.toThrow("no quorum");
+    expect([done, j.etcd.members.length]).toEqual([0, 3]);
+  });
+
+  test("takes along what a join that was cut off has left at its address, and has no name", async () => {
+    await using j = await joining(["m1"]);
+    await j.etcd.client().addLearner("https://10.0.0.5:2380");
+    expect(await leave(j)).toBe(true);
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1"]);
+  });
+
+  test("leaves a host alone that has its name by now", async () => {
+    await using j = await joining(["m1"]);
+    await j.settle();
+    j.etcd.members.pop();
+    j.etcd.voter("n1", "10.0.0.6");
+    expect(await leave(j)).toBe(false);
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "n1"]);
+  });
+
+  test("as the last one with a vote has nobody to leave", async () => {
+    await using j = await joining(["m1"]);
+    await j.settle();
+    j.etcd.members.splice(0, 1);
+    expect(await leave(j)).toBe(false);
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["n1"]);
   });
 });
 
