@@ -87,6 +87,7 @@ function addReset(program: Command, all: ProgramOptions): void {
       "put etcd's data and the certificates aside (default: /var/opt/pf9-kept-TIME)",
     )
     .option("--verify", "only compare the host with what it was before init")
+    .option("--abandon-cluster", "give the whole cluster up: leave other masters without a majority")
     .addOption(outputOption())
     .addOption(dryRunOption())
     .addHelpText(
@@ -95,6 +96,9 @@ function addReset(program: Command, all: ProgramOptions): void {
 After the undoing, the host is compared with what it was before init. Exit codes:
   0    equal
   1    something differs, or could not be undone: each is a line
+
+A node of a cluster leaves it first. A master without which etcd has no majority, or may have none, is not reset: bring
+the others up before. Masters that are well are reset one after the other, to the last.
 
 Examples:
   nodelet reset --dry-run

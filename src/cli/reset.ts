@@ -23,6 +23,7 @@ import {
   withoutNeedlessImages,
 } from "./reset-engine.ts";
 import { keepData, settleKeepDir } from "./reset-keep.ts";
+import { judgeReset, type Way } from "./reset-judge.ts";
 import { leaveCluster } from "./reset-leave.ts";
 import { findTraces, type Traces } from "./reset-lost.ts";
 import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
@@ -35,6 +36,8 @@ export interface ResetOptions extends GlobalOptions {
   verify?: boolean;
   /** Puts etcd's data and the PKI aside, here or in the usual place. */
   keepData?: string | true;
+  /** Goes on though the other masters are left without a majority. */
+  abandonCluster?: boolean;
   output: OutputFormat;
 }
 
@@ -46,6 +49,11 @@ interface Work extends Traces {
   journal: Journal;
   /** There is no journal: the records are what the host itself shows. */
   lost: boolean;
+}
+
+/** What a reset works with once it is known how the node goes. */
+interface Going extends Work {
+  way: Way;
 }
 
 /** Puts the host back to what it was before init, and compares. @returns the exit code */
@@ -62,10 +70,11 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const work = await workOf(io, { options, machine, journal });
   if (work.records.length > 0) {
     confirm(io, options);
-    if (!work.lost) return await resetNode(work);
+    const way = await judgeReset(io, work);
+    if (!work.lost) return await resetNode({ ...work, way });
     // Until its end the daemon makes more of what is looked for.
     await endDaemon(machine);
-    return await resetLost({ ...work, ...(await findTraces(machine)) });
+    return await resetLost({ ...work, ...(await findTraces(machine)), way });
   }
   await removeLock(machine);
   if (keptFootprint(journal)) return await verify(io, { machine, journal, output });
@@ -85,7 +94,7 @@ async function workOf(
 }
 
 /** The journal tells what was there before. */
-async function resetNode(work: Work): Promise<number> {
+async function resetNode(work: Going): Promise<number> {
   const begun = performance.now();
   const { io, machine, journal, options } = work;
   const now = Date.now();
@@ -99,7 +108,7 @@ async function resetNode(work: Work): Promise<number> {
   const found = await compareHost(machine, journal);
   // A journal that was begun anew on a node, after its first one was lost, tells only the rest.
   const left = found ? undefined : await findTraces(machine);
-  if (left && left.records.length > 0) return await resetLost({ ...work, ...left, lost: true });
+  if (left && left.records.length > 0) return await resetLost({ ...work, ...left, lost: true, way: "stay" });
   endMemory(journal, found);
   await removeLock(machine);
   const ms = Math.round(performance.now() - begun);
@@ -112,7 +121,7 @@ async function resetNode(work: Work): Promise<number> {
 }
 
 /** Only the host itself tells. What could be somebody's own is put aside, not removed. */
-async function resetLost(work: Work): Promise<number> {
+async function resetLost(work: Going): Promise<number> {
   const { io, machine, journal, options, records, unknown } = work;
   const hasData = [paths.certs, ...records.map(({ key }) => `${key}/member`)].some((path) =>
     existsSync(placeOf(machine, path)),
@@ -150,15 +159,15 @@ const keptText = (kept: string | undefined) =>
 
 /** Undoes all that can be undone, in a way that a kill at any moment leaves for the next run to finish. */
 async function undo(
-  work: Work,
+  work: Going,
   dir: string | undefined,
 ): Promise<{ report: UndoReport; kept: string | undefined }> {
   const { io, machine, journal, lost, options } = work;
   const live = machine.root === "/";
   const unit = engineUnit(work.records);
   const records = withoutNeedlessImages(work.records, unit);
+  await leaveCluster(io, { options, way: work.way, end: () => endDaemon(machine) });
   await endDaemon(machine);
-  await leaveCluster(io, { options, machine });
   const needsEngine = records.some(isInEngine);
   let dead = needsEngine ? await wakeEngine(machine, unit) : undefined;
   const postponed = dead !== undefined;

@@ -1,7 +1,7 @@
 import type { Ctx } from "../ctx.ts";
 import type { EtcdClient, Member } from "./client.ts";
 import type { Accepts } from "./probe.ts";
-import type { MemberRecord } from "./record.ts";
+import { type MemberRecord, readRecord } from "./record.ts";
 
 /** How the other members are reached. */
 export interface Ways {
@@ -17,6 +17,12 @@ export function ownPeerUrl({ node, config }: Pick<Ctx, "node" | "config">): stri
 /** True when there is data of a member in its place. */
 export async function hasData({ host, config }: Pick<Ctx, "host" | "config">): Promise<boolean> {
   return (await host.list(`${config.etcdDataDir}/member`)).length > 0;
+}
+
+/** True when this node's member has a vote, as far as this host knows: the first master's began with one, and has no record. */
+export async function hasVote(ctx: Pick<Ctx, "host" | "config" | "paths">): Promise<boolean> {
+  const record = await readRecord(ctx).catch(() => undefined);
+  return (record?.joined ?? true) && (await hasData(ctx));
 }
 
 /** The member of this node's data, among those that etcd lists. The first master has no record: it is known by its name and address. */

@@ -75,6 +75,12 @@ describe("help", () => {
     expect(stdout.slice(stdout.indexOf("Example"))).toContain(`nodelet ${command}`);
   });
 
+  test("of reset says which masters are not reset, and names the flag for a cluster that is given up", async () => {
+    const { stdout } = await nodelet(["reset", "--help"]);
+    for (const words of ["--abandon-cluster ", "A master without which etcd has no majority"])
+      expect(stdout).toContain(words);
+  });
+
   test("of init names the keys of the configuration that are flags", async () => {
     const { stdout } = await nodelet(["init", "--help"]);
     for (const flag of ["--bundle <", "--node-ip <", "--api-port <number>", "--pod-cidr <", "--dry-run"])
@@ -138,6 +144,7 @@ describe("completion", () => {
     expect(complete("nodelet", "in")).toEqual(["init"]);
     expect(complete("nodelet", "phases", "sta")).toEqual(["status", "start"]);
     expect(complete("nodelet", "phases", "stop", "--til")).toEqual(["--till-phase"]);
+    expect(complete("nodelet", "reset", "--ab")).toEqual(["--abandon-cluster"]);
     expect(complete("nodelet", "init", "--node-i")).toEqual(["--node-ip"]);
     expect(complete("nodelet", "none", "x")).toEqual([""]);
   });
