@@ -8,6 +8,7 @@ import type { Ctx } from "../src/ctx.ts";
 import { messageOf } from "../src/errors.ts";
 import { ensureAll } from "../src/host/host.ts";
 import { askMasters } from "../src/join/member.ts";
+import { votesYet } from "../src/removal.ts";
 import type { Phase } from "../src/runner/phase.ts";
 
 /**
@@ -44,7 +45,9 @@ export const genCerts: Phase = {
   },
   // The authorities stay: they are the cluster's identity, and what they signed elsewhere must not lose its root. A
   // certificate stays too where its authority's key is elsewhere: this node could not have it issued again.
-  async stop({ host, paths }) {
+  async stop(ctx) {
+    const { host, paths } = ctx;
+    if (await votesYet(ctx)) return "unchanged";
     const leaves = await Promise.all(
       certificates.map(async ({ path, ca }) =>
         (await host.exists(`${paths.certs}/${ca}.key`)) ? [path] : [],

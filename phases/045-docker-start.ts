@@ -6,6 +6,7 @@ import { ensureAll } from "../src/host/host.ts";
 import { removePodContainers } from "../src/host/kinds/claims.ts";
 import { readUnit, type UnitFound } from "../src/host/kinds/unit.ts";
 import { paths } from "../src/paths.ts";
+import { votesYet } from "../src/removal.ts";
 import type { Phase } from "../src/runner/phase.ts";
 import { stateOf } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
@@ -58,7 +59,7 @@ export const dockerStart: Phase = {
     // Docker ends with us only when it was not running before us.
     const unit = engineUnit(ctx.node);
     const before = ctx.host.before("unit", unit) as UnitFound | undefined;
-    if (before?.active !== false) return removed > 0 ? "changed" : "unchanged";
+    if (before?.active !== false || (await votesYet(ctx))) return removed > 0 ? "changed" : "unchanged";
     return await ensureAll(ctx.host, [
       ...((await hasSocket(ctx)) ? [{ kind: "unit", name: SOCKET, active: false } as const] : []),
       { kind: "unit", name: unit, active: false },

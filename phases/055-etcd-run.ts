@@ -1,14 +1,16 @@
 import type { Ctx } from "../src/ctx.ts";
-import { AppError, messageOf } from "../src/errors.ts";
+import { AppError, InterruptedError, messageOf } from "../src/errors.ts";
 import { etcdContainer } from "../src/docker/etcd-container.ts";
 import { clientUrl, etcdClient } from "../src/etcd/client.ts";
 import { type EtcdHealth, etcdHealth } from "../src/etcd/health.ts";
 import { lastWords } from "../src/etcd/last-words.ts";
 import { leaveMembers } from "../src/etcd/leave.ts";
 import { settleMember } from "../src/etcd/member.ts";
+import { hasVote } from "../src/etcd/own.ts";
 import { readRecord } from "../src/etcd/record.ts";
 import type { Outcome } from "../src/host/host.ts";
 import { otherMasters } from "../src/peers.ts";
+import { votesYet } from "../src/removal.ts";
 import type { Phase, Say } from "../src/runner/phase.ts";
 import { type Poll, until } from "../src/runner/wait.ts";
 
@@ -31,10 +33,7 @@ export const etcdRun: Phase = {
     });
   },
   async stop(ctx, say) {
-    // A node that was taken out of the cluster goes while it still has its vote: two voters need both to let one go.
-    if (!ctx.host.detached && (await ctx.host.exists(ctx.paths.removed))) {
-      await leaveMembers(ctx, { say }).catch((error: unknown) => ctx.log.warn(messageOf(error)));
-    }
+    if (!ctx.host.detached && (await ctx.host.exists(ctx.paths.removed))) await leave(ctx, say);
     return await ctx.host.ensure({ kind: "container", name: "etcd" });
   },
   async status(ctx) {
@@ -46,6 +45,27 @@ export const etcdRun: Phase = {
     return { state: "failed", message: missing, ...((await isAlone(ctx)) && { elsewhere: true }) };
   },
 };
+
+/**
+ * A node that was taken out of the cluster goes while it still has its vote: two voters need both to let one go. One that ended before it has
+ * left could cost the others their majority, so it runs on until then.
+ *
+ * @throws AppError when it still votes
+ */
+async function leave(ctx: Ctx, say: Say): Promise<void> {
+  try {
+    await leaveMembers(ctx, { say });
+  } catch (error) {
+    if (error instanceof InterruptedError) throw error;
+    if (!(await votesYet(ctx)) || !(await hasVote(ctx))) return ctx.log.warn(messageOf(error));
+    throw new AppError(
+      `etcd runs on, as its member "${ctx.node.name}" has not left the others: ${messageOf(error)}`,
+      {
+        hint: "it is tried again; nodelet node remove on another master helps; where no other master is left: nodelet reset --abandon-cluster",
+      },
+    );
+  }
+}
 
 async function start(ctx: Ctx, say?: Say): Promise<Outcome> {
   const settled = ctx.host.detached ? "unchanged" : await settleMember(ctx, { ...(say && { say }) });

@@ -17,3 +17,16 @@ export async function rememberRemoval({
     mode: 0o600,
   });
 }
+
+/**
+ * True while etcd of a node that was taken out still runs, because it has not left the others: it votes, and what it needs for that, and for
+ * leaving, stays with it.
+ */
+export async function votesYet({
+  host,
+  paths,
+  docker,
+}: Pick<Ctx, "host" | "paths" | "docker">): Promise<boolean> {
+  if (host.detached || !(await host.exists(paths.removed))) return false;
+  return (await docker.inspect("etcd").catch(() => undefined)) !== undefined;
+}

@@ -1,10 +1,15 @@
 import { describe, expect, test } from "bun:test";
+import { genCerts } from "../../../phases/020-gen-certs.ts";
+import { dockerStart } from "../../../phases/045-docker-start.ts";
 import { etcdRun } from "../../../phases/055-etcd-run.ts";
 import { expectQuorumWithout, leaveMembers, removeMember } from "../../../src/etcd/leave.ts";
 import { LOCK_KEY } from "../../../src/etcd/lock.ts";
 import { overviewOf } from "../../../src/etcd/overview.ts";
+import { writeRecord } from "../../../src/etcd/record.ts";
 import { EtcdError } from "../../../src/etcd/wire.ts";
 import { paths } from "../../../src/paths.ts";
+import { fakeFetch } from "../../fake/fetch.ts";
+import { furnish } from "../phases/help.ts";
 import { joining, type Joining } from "./help.ts";
 
 const three = () => joining(["m1", "m2", "m3"]);
@@ -123,13 +128,55 @@ describe("the phase's stop", () => {
     expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "n1"]);
   });
 
-  test("of a node that was taken out tries to leave, and stops etcd though nobody answers", async () => {
-    await using j = await joining();
+  /** A master with a vote that was taken out of the cluster of m1. */
+  async function removed(): Promise<Joining> {
+    const j = await joining();
+    await furnish(j.w);
     await j.settle();
     await j.w.root.write(paths.removed, "{}", 0o600);
-    await etcdRun.stop(j.ctx, () => {});
-    expect(j.w.logged.at(-1)).toContain("/certs/etcd/");
+    return j;
+  }
+  /** m1 answers, and these are its members. */
+  const answering = (...members: object[]) =>
+    fakeFetch((url) => Response.json(url.endsWith("/member/list") ? { members } : {}));
+  const m1 = { ID: "1", name: "m1", peerURLs: ["https://10.0.0.11:2380"] };
+
+  test("of a node that was taken out ends etcd when it is not in the list any more", async () => {
+    await using j = await removed();
+    using _http = answering(m1);
+    expect(await etcdRun.stop(j.ctx, () => {})).toBe("changed");
     expect(j.w.machine.docker.containers.has("etcd")).toBe(false);
+  });
+
+  test("of a node that was taken out fails while it has not left, and what etcd needs stays with it", async () => {
+    await using j = await removed();
+    using _http = fakeFetch(() => undefined);
+    const error = await etcdRun.stop(j.ctx, () => {}).catch((thrown) => thrown);
+    expect(error.message).toStartWith(
+      'etcd runs on, as its member "n1" has not left the others: No etcd member answers with a majority behind it',
+    );
+    expect(error.hint).toContain("nodelet reset --abandon-cluster");
+    const { machine, journal, root } = j.w;
+    journal.add({ kind: "unit", key: "docker.service", before: { active: false, enabled: false } });
+    await dockerStart.stop(j.ctx, () => {});
+    expect(await genCerts.stop(j.ctx, () => {})).toBe("unchanged");
+    expect(machine.docker.containers.get("etcd")?.running).toBe(true);
+    expect(machine.units.get("docker.service")?.active).toBe(true);
+    expect(await root.read(`${paths.certs}/etcd/healthcheck-client.crt`)).toBeDefined();
+  });
+
+  test("of a node that was taken out and has no etcd any more has nothing to wait for", async () => {
+    await using j = await removed();
+    await j.w.machine.docker.remove("etcd");
+    using _http = fakeFetch(() => undefined);
+    expect(await etcdRun.stop(j.ctx, () => {})).toBe("unchanged");
+  });
+
+  test("of a node that was taken out before it had a vote does not wait", async () => {
+    await using j = await removed();
+    await writeRecord(j.ctx, { id: "2", clusterId: "7", initialCluster: "n1=x", joined: false });
+    using _http = fakeFetch(() => undefined);
+    expect(await etcdRun.stop(j.ctx, () => {})).toBe("changed");
   });
 });
 
