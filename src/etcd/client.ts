@@ -1,6 +1,6 @@
 import type { Ctx } from "../ctx.ts";
 import { interrupted } from "../runner/wait.ts";
-import { type Answer, EtcdError, etcdWire, type Wire, type WireRequest } from "./wire.ts";
+import { type Answer, EtcdError, etcdWire, type Wire } from "./wire.ts";
 
 /** A member of the etcd cluster. */
 export interface Member {
@@ -83,7 +83,7 @@ export function clientUrl(ip: string, { config }: Pick<Ctx, "config">): string {
 
 /**
  * A client of the cluster behind these endpoints. Reads ask all at once and take the first answer; writes ask one after the
- * other.
+ * other, those first who have answered before, and last those who were silent: every write would wait for them again.
  *
  * @see https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/
  */
@@ -105,8 +105,27 @@ export function etcdClient(
       throw nobody(error instanceof AggregateError ? error.errors : [error]);
     }
   };
+  /** Who has answered last with a majority behind him, and who has not. */
+  const heard = new Map<string, boolean>();
+  const rank = (endpoint: string) => ({ true: 0, undefined: 1, false: 2 })[`${heard.get(endpoint)}`];
+  const hear = async <T>(endpoint: string, answer: Promise<T>): Promise<T> => {
+    try {
+      const found = await answer;
+      heard.set(endpoint, true);
+      return found;
+    } catch (error) {
+      heard.set(endpoint, error instanceof EtcdError && error.reason === "refused");
+      throw error;
+    }
+  };
   const write = (path: string, body: unknown, by: Wire = wire) =>
-    oneAfterTheOther(endpoints, { wire: by, path, body, timeoutMs: WRITE_MS, check: stop });
+    oneAfterTheOther(
+      endpoints.toSorted((a, b) => rank(a) - rank(b)),
+      {
+        check: stop,
+        ask: (endpoint) => hear(endpoint, by.ask({ endpoint, path, body, timeoutMs: WRITE_MS })),
+      },
+    );
   const list = async (endpoint: string) => {
     const answer = await wire.ask({
       endpoint,
@@ -117,7 +136,8 @@ export function etcdClient(
     return ((answer["members"] ?? []) as RawMember[]).map(memberOf);
   };
   const majority = async (endpoint: string) => {
-    await wire.ask({ endpoint, path: "/v3/kv/range", body: { key: ANY_KEY }, timeoutMs: READ_MS });
+    const request = { endpoint, path: "/v3/kv/range", body: { key: ANY_KEY }, timeoutMs: READ_MS };
+    await hear(endpoint, wire.ask(request));
   };
   return {
     // The list itself is told from memory, so the member has to show first that it is up to date.
@@ -169,12 +189,12 @@ export function etcdClient(
 
 async function oneAfterTheOther(
   endpoints: readonly string[],
-  { wire, check, ...request }: Omit<WireRequest, "endpoint"> & { wire: Wire; check: () => void },
+  { ask, check }: { ask: (endpoint: string) => Promise<Answer>; check: () => void },
 ): Promise<Answer> {
   const errors: unknown[] = [];
   for (const endpoint of endpoints) {
     try {
-      return await wire.ask({ endpoint, ...request });
+      return await ask(endpoint);
     } catch (error) {
       if (!(error instanceof EtcdError) || error.reason === "refused") throw error;
       errors.push(error);

@@ -121,6 +121,39 @@ describe("writing", () => {
     expect(http.asked).toEqual([`${A}/v3/cluster/member/add`, `${B}/v3/cluster/member/add`]);
   });
 
+  test("asks first who has just answered a read", async () => {
+    await using w = await world();
+    using http = fakeFetch((url) => {
+      if (url.startsWith(A)) return undefined;
+      return Response.json(url.endsWith("/member/list") ? LIST : { ID: "1" });
+    });
+    const client = await clientOf(w);
+    await client.members();
+    http.asked.length = 0;
+    await client.remove("5");
+    expect(http.asked).toEqual([`${B}/v3/cluster/member/remove`]);
+  });
+
+  test("does not wait again for one that was silent", async () => {
+    await using w = await world();
+    using http = fakeFetch((url) => (url.startsWith(A) ? undefined : Response.json({ ID: "1" })));
+    const client = await clientOf(w);
+    await client.grant(15);
+    await client.grant(15);
+    const grant = "/v3/lease/grant";
+    expect(http.asked).toEqual([`${A}${grant}`, `${B}${grant}`, `${B}${grant}`]);
+  });
+
+  test("asks one that was silent when nobody else answers any more", async () => {
+    await using w = await world();
+    let silent = A;
+    using _http = fakeFetch((url) => (url.startsWith(silent) ? undefined : Response.json({ ID: "1" })));
+    const client = await clientOf(w);
+    await client.grant(15);
+    silent = B;
+    expect(await client.grant(15)).toBe("1");
+  });
+
   test("ends at a refusal, in etcd's words", async () => {
     await using w = await world();
     using http = fakeFetch(() => refuse("etcdserver: unhealthy cluster", 14));
