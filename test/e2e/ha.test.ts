@@ -159,6 +159,13 @@ describe("three masters and two workers", () => {
     const burnt = node("ha3");
     await burnt.host.kill();
     await writer.next();
+    // Two of three are left: none of them may go now, and nothing is changed.
+    const refused = await node("ha2").nodelet(["reset", "--yes"]);
+    expect(refused).toMatchObject({
+      exitCode: 1,
+      stdout: "",
+      stderr: expect.stringContaining("after it 2 voters, of which 1 is well: no quorum"),
+    });
     const fresh = await replace("ha3");
     const token = await makeToken(node("ha1"), ["--role", "master"]);
     await waitUntil(
