@@ -7,7 +7,7 @@ import { etcdWarnings, expectMaster } from "./etcd.ts";
 import { type Io, type OutputFormat, showResult } from "./io.ts";
 import { type Departure, lookAtDeparture, removeNode } from "./node-remove-steps.ts";
 import { duration } from "./progress.ts";
-import { type GlobalOptions, openSession, operatorLock } from "./session.ts";
+import { expectRoot, type GlobalOptions, openSession, operatorLock } from "./session.ts";
 
 /** What `nodelet node remove` is called with. */
 export interface NodeRemoveCall {
@@ -24,25 +24,15 @@ export async function nodeRemove(io: Io, { options, name, signal }: NodeRemoveCa
     );
   if (options.root !== "/")
     throw new UsageError(`Cannot remove a node below "${options.root}"; expected --root / or none`);
+  expectRoot(options);
+  const call = { options, name, signal };
+  if (!options.yes)
+    confirm(io, { name, ...(await lookAtDeparture(await open(io, { ...call, purpose: "look" }))) });
   using _lock = await operatorLock(options, "nodelet node remove");
   const begun = performance.now();
-  const { ctx, recorded } = await openSession({
-    options,
-    io,
-    signal,
-    purpose: "change",
-    withoutBundle: true,
-    withoutSitePhases: true,
-  });
-  expectMaster(recorded?.role);
-  const etcd = etcdClient(ctx, await allEndpoints(ctx));
-  const say = (line: string) => {
-    ctx.log.info(line);
-    if (io.terminal) io.err(`\r\x1b[K… ${line}`.slice(0, 110));
-  };
-  const departure: Departure = { ctx, name, etcd, accepts, force: options.force ?? false, say };
+  const departure = await open(io, { ...call, purpose: "change" });
+  // Much may have come to pass until there was an answer.
   const found = await lookAtDeparture(departure);
-  confirm(io, { options, name, alive: found.alive });
   const done = await removeNode(departure, found);
   if (io.terminal) io.err("\r\x1b[K");
   const ms = Math.round(performance.now() - begun);
@@ -52,15 +42,32 @@ export async function nodeRemove(io: Io, { options, name, signal }: NodeRemoveCa
     result: { name, ...done, ms },
     table: `Removed the ${was} "${name}" after ${duration(ms)}.\nFree its host, where it still is:  nodelet reset\n`,
   });
-  for (const warning of await etcdWarnings(ctx)) io.err(`warning: ${warning}\n`);
+  for (const warning of await etcdWarnings(departure.ctx)) io.err(`warning: ${warning}\n`);
   return ExitCode.ok;
 }
 
-function confirm(
+async function open(
   io: Io,
-  { options, name, alive }: { options: NodeRemoveCall["options"]; name: string; alive: boolean },
-): void {
-  if (options.yes) return;
+  { options, name, signal, purpose }: NodeRemoveCall & { purpose: "look" | "change" },
+): Promise<Departure> {
+  const { ctx, recorded } = await openSession({
+    options,
+    io,
+    signal,
+    purpose,
+    withoutBundle: true,
+    withoutSitePhases: true,
+  });
+  expectMaster(recorded?.role);
+  const etcd = etcdClient(ctx, await allEndpoints(ctx));
+  const say = (line: string) => {
+    ctx.log.info(line);
+    if (io.terminal) io.err(`\r\x1b[K… ${line}`.slice(0, 110));
+  };
+  return { ctx, name, etcd, accepts, force: options.force ?? false, say };
+}
+
+function confirm(io: Io, { name, alive }: { name: string; alive: boolean }): void {
   const what = alive ? "is drained and stopped" : "is down; its pods are forgotten";
   const answer = io.ask(`"${name}" ${what}, and goes out of the cluster for good. Type yes to go on: `);
   if (answer === undefined)

@@ -26,7 +26,7 @@ import { keepData, settleKeepDir } from "./reset-keep.ts";
 import { judgeReset, type Way } from "./reset-judge.ts";
 import { leaveCluster } from "./reset-leave.ts";
 import { findTraces, type Traces } from "./reset-lost.ts";
-import { type GlobalOptions, openMachine, operatorLock } from "./session.ts";
+import { expectRoot, type GlobalOptions, openMachine, operatorLock } from "./session.ts";
 
 /** Options of `nodelet reset`. */
 export interface ResetOptions extends GlobalOptions {
@@ -61,15 +61,19 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const machine = openMachine(options.root);
   const journal = new Journal(machine);
   const { output } = options;
-  if (options.dryRun) return showPlan(await workOf(io, { options, machine, journal }));
+  const look = () => workOf(io, { options, machine, journal });
+  if (options.dryRun) return showPlan(await look());
+  expectRoot(options);
+  const asked = !options.verify && (await askFirst(io, await look()));
   using _lock = await operatorLock(options, "nodelet reset");
   if (options.verify) {
     if (!journal.exists) await removeLock(machine);
     return await verify(io, { machine, journal, output });
   }
-  const work = await workOf(io, { options, machine, journal });
+  // Much may have come to pass until there was an answer.
+  const work = await look();
   if (work.records.length > 0) {
-    confirm(io, options);
+    if (!asked) confirm(io, options);
     const way = await judgeReset(io, work);
     if (!work.lost) return await resetNode({ ...work, way });
     // Until its end the daemon makes more of what is looked for.
@@ -81,6 +85,14 @@ export async function reset(io: Io, { options }: { options: ResetOptions }): Pro
   const result = { undone: 0, failures: [], differences: [], equal: true };
   showResult(io, { format: output, result, table: "Nothing to undo: this host is not a node.\n" });
   return ExitCode.ok;
+}
+
+/** Asks where there is something to undo; what keeps it from being undone is told before. @returns true when the answer was yes */
+async function askFirst(io: Io, work: Work): Promise<boolean> {
+  if (work.options.yes || work.records.length === 0) return false;
+  await judgeReset(io, work);
+  confirm(io, work.options);
+  return true;
 }
 
 async function workOf(

@@ -89,9 +89,19 @@ export interface SessionOptions {
   withoutSitePhases?: boolean;
 }
 
+/** @throws PreflightError for another user than root, on a real host */
+export function expectRoot(options: Pick<GlobalOptions, "root">): void {
+  const uid = process.getuid?.();
+  if (options.root !== "/" || uid === 0) return;
+  throw new PreflightError([
+    { code: "NotRoot", message: `Running as user ${uid}; expected root`, hint: "run it with sudo" },
+  ]);
+}
+
 /**
  * What every command needs that changes a real host: root, and the lock. Under another root, and in a dry run, neither. The
- * daemon's worker gives way to an operator at its next safe point.
+ * daemon's worker gives way to an operator at its next safe point, and waits for as long as the lock is held: who asks a question asks it
+ * before.
  *
  * @throws PreflightError for another user; LockedError naming who is at work
  */
@@ -100,12 +110,7 @@ export async function operatorLock(
   command: string,
 ): Promise<Lock | undefined> {
   if (options.root !== "/" || options.dryRun) return undefined;
-  const uid = process.getuid?.();
-  if (uid !== 0) {
-    throw new PreflightError([
-      { code: "NotRoot", message: `Running as user ${uid}; expected root`, hint: "run it with sudo" },
-    ]);
-  }
+  expectRoot(options);
   return await takeLockFrom(WORKER, { path: paths.lock, command });
 }
 

@@ -138,6 +138,22 @@ describe("a node with nodeletd", () => {
     expect((await health(node)).pf9_kube_node_state).toBe("ok");
   });
 
+  step("is not held up by a question that nobody answers", async (node) => {
+    const asked = "(sleep 60 | script -qefc 'nodelet reset' /root/asked) >/dev/null 2>&1 & echo $!";
+    const pid = await node.sh(`rm -f /root/asked; ${asked}`);
+    await waitUntil(async () => (await node.sh("cat /root/asked")).includes("Type yes to go on"), {
+      what: "the question",
+      deadlineMs: 30_000,
+    });
+    expect(await node.sh("cat /run/nodelet.lock")).not.toContain("nodelet reset");
+    await node.sh(`kill $(pgrep -P ${pid} -x sleep)`);
+    await waitUntil(async () => (await node.sh("cat /root/asked")).includes("Not reset: the answer was"), {
+      what: "the end of the question",
+      deadlineMs: 30_000,
+    });
+    await node.sh("rm /root/asked");
+  });
+
   step("is what it was after a reset with the daemon running", async (node) => {
     expect(diff(before, await snapshot(node.host)).length).toBeGreaterThan(100);
     await expectCleanReset(node, before);
