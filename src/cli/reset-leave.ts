@@ -18,8 +18,8 @@ const FORGET_MS = 15_000;
 /** Of them, for one API server. */
 const SERVER_MS = 5_000;
 const DROP_MS = 60_000;
-/** Above all that leaving etcd may wait for by itself. */
-const LEAVE_MS = 90_000;
+/** Above all that leaving etcd, and what comes before it, may wait for by itself. */
+const LEAVE_MS = 300_000;
 
 /** The phase that holds the address which the masters have in common. */
 const ADDRESS_PHASE = "180-configure-start-keepalived";

@@ -94,13 +94,14 @@ export async function removeMember(
     await lock.check();
     removed = true;
     await etcd.remove(member.id);
-    return { missing: `"${node}" is still a member` };
+    return { missing: `"${node}" is still a member`, progress: "removed" };
   };
   try {
     return await until(
       () =>
         attempt().catch((error: unknown) => {
-          if (isPassing(error)) return { missing: error.message };
+          // What came before may have taken longer than etcd is waited for.
+          if (isPassing(error)) return { missing: error.message, progress: `prepared: ${prepared}` };
           throw error;
         }),
       {

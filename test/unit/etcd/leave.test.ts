@@ -86,6 +86,17 @@ describe("a master that leaves", () => {
     expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "m2"]);
   });
 
+  test("has the whole of its time for etcd, however long that took", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.settle();
+    let refusals = 1;
+    j.etcd.before = () => {
+      if (refusals-- > 0) throw new EtcdError('etcd at "m1" refused: unhealthy cluster', "refused");
+    };
+    expect(await leave(j, async () => await j.w.clock.sleep(60_000))).toBe(true);
+    expect(j.etcd.members.map(({ name }) => name)).toEqual(["m1", "m2"]);
+  });
+
   test("does nothing of it when the others need this one", async () => {
     await using j = await joining(["m1", "m2"]);
     await j.settle();
