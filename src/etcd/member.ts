@@ -6,7 +6,7 @@ import { rememberRemoval } from "../removal.ts";
 import type { Say } from "../runner/phase.ts";
 import { clientUrl, type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { joinMembers } from "./join.ts";
-import { hasData, ownPeerUrl, type Ways } from "./own.ts";
+import { hasData, type Ways } from "./own.ts";
 import { type MemberRecord, readRecord } from "./record.ts";
 import { EtcdError } from "./wire.ts";
 
@@ -63,13 +63,31 @@ async function expectListed(
     if (error instanceof EtcdError) return undefined;
     throw error;
   });
-  const isOwn = ({ id, name, peerUrls }: Member) =>
-    record ? id === record.id : name === ctx.node.name || peerUrls.includes(ownPeerUrl(ctx));
-  if (!members || members.some(isOwn)) return;
+  if (!members) return;
+  const isOwn = (member: Member) => (record ? member.id === record.id : isFirst(member, { ctx, etcd }));
+  if ((await Promise.all(members.map(isOwn))).includes(true)) return;
   await rememberRemoval(ctx);
-  const names = members.map(({ name, id }) => name || id).sort();
+  // Of its own name is who has taken its place.
+  const told = ({ name, id, peerUrls }: Member) =>
+    name === ctx.node.name ? `${name} at ${peerUrls.join(", ")}` : name || id;
+  const names = members.map(told).sort();
   throw new AppError(
     `Cannot start etcd: the member "${ctx.node.name}" was removed from the cluster; its members are ${names.join(", ")}`,
     { hint: "nodelet reset frees this host; nodelet join makes it a node again" },
   );
+}
+
+/**
+ * The member of the first master, which no record names. A member of its name at another address is its own while that is only where it
+ * was before its address changed; where that member lives, another host has taken its place.
+ */
+async function isFirst(member: Member, { ctx, etcd }: { ctx: Ctx; etcd: EtcdClient }): Promise<boolean> {
+  const { id, name, peerUrls, clientUrls } = member;
+  if ([...peerUrls, ...clientUrls].some((url) => new URL(url).hostname === ctx.node.ip)) return true;
+  if (name !== ctx.node.name) return false;
+  // Whoever answers for another member, or for another cluster, is not it.
+  const answersAt = async (urls: readonly string[]) =>
+    (await Promise.all(urls.map((url) => etcd.status(url)))).some((status) => status?.id === id);
+  // A host may still have the address that it had.
+  return !(await answersAt(clientUrls)) || (await answersAt([clientUrl("127.0.0.1", ctx)]));
 }

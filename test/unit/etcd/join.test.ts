@@ -393,6 +393,34 @@ describe("data of a member that is not in the cluster", () => {
     expect(j.etcd.calls).toEqual([]);
   });
 
+  test.each([
+    ["lives at another address: another host has its place", "10.0.0.77", true, "removed"],
+    ["was at the address that this host had, and is not there any more", "10.0.0.77", false, "unchanged"],
+    ["is at its address", "10.0.0.5", false, "unchanged"],
+  ])("of the first master stay; whose member %s", async (_what, ip, up, outcome) => {
+    await using j = await joining(["m1", "m2"]);
+    await j.w.root.write(WAL, "first");
+    j.etcd.voter("n1", ip).up = up;
+    const first = { ...j.ctx, node: { ...j.ctx.node, joined: false } };
+    const settled = settleMember(first, { ways: { etcd: j.etcd.client(), accepts: j.etcd.accepts } });
+    if (outcome === "removed")
+      await expect(settled).rejects.toThrow(
+        'the member "n1" was removed from the cluster; its members are m1, m2, n1 at https://10.0.0.77:2380',
+      );
+    else expect(await settled).toBe("unchanged");
+    expect(await j.w.ctx.host.exists(paths.removed)).toBe(outcome === "removed");
+    expect([await j.w.root.read(WAL), j.etcd.calls]).toEqual(["first", []]);
+  });
+
+  test("of the first master are its own that answers at both its addresses, after the one was changed", async () => {
+    await using j = await joining(["m1", "m2"]);
+    await j.w.root.write(WAL, "first");
+    j.etcd.voter("n1", "10.0.0.77").clientUrls.push("https://127.0.0.1:2379");
+    const first = { ...j.ctx, node: { ...j.ctx.node, joined: false } };
+    const ways = { etcd: j.etcd.client(), accepts: j.etcd.accepts };
+    expect(await settleMember(first, { ways })).toBe("unchanged");
+  });
+
   test("are started when nobody can tell, as when all hosts boot at once", async () => {
     await using j = await joining(["m1", "m2"]);
     await j.settle();
