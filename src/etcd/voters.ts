@@ -1,9 +1,13 @@
 import { parseAddress } from "../config/net.ts";
 import type { Ctx } from "../ctx.ts";
 import type { Peer } from "../peers.ts";
-import { etcdClient, type Member } from "./client.ts";
+import { type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { allEndpoints } from "./member.ts";
 import { lookAt } from "./quorum.ts";
+
+/** A member that is busy, or starts anew, misses one question; one that is down misses all. Milliseconds. */
+const LOOKS = 4;
+const BETWEEN_MS = 1_000;
 
 /** What asking etcd needs. */
 type VoterCtx = Pick<Ctx, "host" | "node" | "config" | "paths" | "signal">;
@@ -28,13 +32,25 @@ export function mastersOf(members: readonly Member[]): Peer[] {
 }
 
 /** The masters whose members do not answer; none where etcd cannot be asked. */
-export async function silentVoters(ctx: VoterCtx): Promise<Peer[]> {
+export async function silentVoters(ctx: VoterCtx & Pick<Ctx, "clock">): Promise<Peer[]> {
   if (ctx.config.role !== "master") return [];
   try {
     const etcd = etcdClient(ctx, await allEndpoints(ctx));
-    const members = await lookAt(await etcd.members(), { etcd });
-    return mastersOf(members.filter(({ status }) => !status));
+    return mastersOf(await stillSilent(await etcd.members(), { ...ctx, etcd }));
   } catch {
     return [];
   }
+}
+
+/** Members that answer to no question of several. */
+export async function stillSilent(
+  members: readonly Member[],
+  { etcd, clock, signal }: Pick<Ctx, "clock" | "signal"> & { etcd: EtcdClient },
+): Promise<Member[]> {
+  let silent = members;
+  for (let look = 0; look < LOOKS && silent.length > 0; look++) {
+    if (look > 0) await clock.sleep(BETWEEN_MS, signal);
+    silent = (await lookAt(silent, { etcd })).filter(({ status }) => !status);
+  }
+  return [...silent];
 }
