@@ -170,7 +170,14 @@ describe("several masters", () => {
   test("a dead one is replaced by a new host with its name", async () => {
     await at("third")[Symbol.asyncDispose]();
     await begin("third");
-    await join(at("third"));
+    // Its Node is that of one who lives for some seconds more.
+    await waitUntil(
+      async () => {
+        await join(at("third"));
+        return true;
+      },
+      { what: "the new host to be taken for the dead one", deadlineMs: 120_000 },
+    );
     await expectVoters("first", "second", "third");
   });
 
