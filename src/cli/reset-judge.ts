@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { AppError, messageOf } from "../errors.ts";
+import { AppError, ConfigError, messageOf } from "../errors.ts";
 import { type Standing, standingOf } from "../etcd/standing.ts";
 import type { JournalRecord } from "../host/journal.ts";
 import { type Machine, placeOf } from "../host/machine.ts";
@@ -31,7 +31,7 @@ export interface LeaveCall {
 export async function judgeReset(io: Io, call: LeaveCall): Promise<Way> {
   const { options, machine } = call;
   if (machine.root !== "/") return "stay";
-  const opened = await openLeaving(io, { options, ms: LOOK_MS }).catch((error: unknown) => messageOf(error));
+  const opened = await openLeaving(io, { options, ms: LOOK_MS }).catch(whyNot);
   if (typeof opened === "string") return judgeBlind(io, { ...call, why: opened });
   const { ctx } = opened;
   const has = (path: string) => existsSync(placeOf(machine, path));
@@ -50,6 +50,10 @@ export function wayOf(
   return found.is === "member" ? "member" : "stay";
 }
 
+function whyNot(error: unknown): string {
+  return error instanceof ConfigError ? [error.message, ...error.problems].join("; ") : messageOf(error);
+}
+
 /** Of a node whose configuration cannot be read only its files tell. */
 function judgeBlind(io: Io, { options, machine, records, why }: LeaveCall & { why: string }): Way {
   const peers = placeOf(machine, paths.peers);
@@ -60,7 +64,10 @@ function judgeBlind(io: Io, { options, machine, records, why }: LeaveCall & { wh
   if (!records.some(({ key }) => existsSync(placeOf(machine, `${key}/member`))))
     return existsSync(placeOf(machine, paths.removed)) ? "stay" : "worker";
   const beside = masters.map(({ name }) => `"${name}"`).join(", ");
-  return refuse(io, { options, why: `it may have a vote in etcd beside ${beside}, and cannot ask: ${why}` });
+  return refuse(io, {
+    options,
+    why: `it may have a vote in etcd beside ${beside}, and cannot ask until this is put right: ${why}`,
+  });
 }
 
 function refuse(io: Pick<Io, "err">, { options, name, why }: Pick<LeaveCall, "options"> & Refusal): "stay" {
