@@ -1,4 +1,5 @@
 import type { Ctx } from "../ctx.ts";
+import { AppError, InterruptedError, messageOf } from "../errors.ts";
 import type { ContainerState } from "../docker/docker.ts";
 
 /** What ran shorter than this has ended for a reason of its own, in milliseconds. */
@@ -29,8 +30,14 @@ export async function revive({ docker, clock, log }: Pick<Ctx, "docker" | "clock
     if (!state || state.running || state.finishedAt - state.startedAt < RAN_MS) continue;
     const ago = clock.now() - state.finishedAt;
     if (ago < WINDOW_MS.from || ago > WINDOW_MS.to) continue;
-    await docker.start(id);
-    log.info(`started the container ${state.name}, which had ended, without waiting for the kubelet`);
+    try {
+      await docker.start(id);
+      log.info(`started the container ${state.name}, which had ended, without waiting for the kubelet`);
+    } catch (error) {
+      // The kubelet is making the pod anew: its sandbox has ended, or the container is gone. It needs no help then.
+      if (!(error instanceof AppError) || error instanceof InterruptedError) throw error;
+      log.info(`did not start the container ${state.name}: ${messageOf(error)}`);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { AppError } from "../../../src/errors.ts";
 import { revive } from "../../../src/kube/revive.ts";
 import { type World, world } from "../../fake/ctx.ts";
 
@@ -52,6 +53,17 @@ describe("revive()", () => {
     await using w = await ended(one);
     await revive(w.ctx, POD);
     expect(runs(w)).toEqual([]);
+  });
+
+  test("is content when Docker cannot start one, whose pod the kubelet makes anew", async () => {
+    await using w = await ended({ ago: 5 });
+    w.machine.docker.start = async () => {
+      throw new AppError('Cannot start the container "c0": Docker says: cannot join network');
+    };
+    await revive(w.ctx, POD);
+    expect(w.logged).toEqual([
+      'did not start the container c0: Cannot start the container "c0": Docker says: cannot join network',
+    ]);
   });
 
   test("an older container is not started beside a newer one", async () => {
