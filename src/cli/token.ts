@@ -1,8 +1,10 @@
-import { ExitCode, UsageError } from "../errors.ts";
+import { ExitCode, InterruptedError, UsageError } from "../errors.ts";
+import { accepts } from "../host/port.ts";
 import { readRequired } from "../host/host.ts";
 import type { JoinState, NodeRole, TokenRecord } from "../join/state.ts";
 import { changeJoinState, readJoinState } from "../join/store.ts";
 import { hashOf, makeToken, tokenText } from "../join/token.ts";
+import { until } from "../runner/wait.ts";
 import { parseDuration } from "./duration.ts";
 import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
@@ -21,6 +23,8 @@ export interface CreateOptions extends GlobalOptions {
 /** A master's token opens the whole cluster, so it lives shorter. */
 const DEFAULT_TTL = { master: "2h", worker: "24h" } as const;
 const MOST_USES = 1000;
+/** How long a daemon that was just started may take until it listens, in milliseconds. */
+const SERVED_MS = 15_000;
 const LONGEST_MS = 365 * 86_400_000;
 
 /** `nodelet token create`: prints the command for the new host. */
@@ -53,6 +57,7 @@ export async function tokenCreate(
     now,
     change: (state) => ({ state: { ...state, tokens: [...state.tokens, record] }, result: undefined }),
   });
+  await untilServed(io, { ctx });
   const text = tokenText(token);
   if (options.quiet) {
     io.out(`${text}\n`);
@@ -71,6 +76,21 @@ ${command}
 `;
   showResult(io, { format: options.output, result, table });
   return ExitCode.ok;
+}
+
+/** Right after init the daemon is about to listen: who has the token may come with it at once. */
+async function untilServed(io: Io, { ctx }: Pick<Session, "ctx">): Promise<void> {
+  const { clock, signal, node, config } = ctx;
+  const address = { host: node.ip, port: config.joinPort };
+  const look = async () =>
+    (await accepts(address)) ? { value: true } : { missing: "nobody listens for joining nodes" };
+  const options = { action: "reach the join service", timeoutMs: SERVED_MS, clock, signal };
+  await until(look, options).catch((error: unknown) => {
+    if (error instanceof InterruptedError) throw error;
+    io.err(
+      `warning: Nobody listens for joining nodes on this master (${address.host}:${address.port})\n  see nodelet status; other masters take the token as well\n`,
+    );
+  });
 }
 
 /** The token goes in through standard input: words of a command are seen by everybody on the host. */
