@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import type { Ctx } from "../src/ctx.ts";
+import { messageOf } from "../src/errors.ts";
 import { ensureAll, type Outcome } from "../src/host/host.ts";
 import type { KubeObject } from "../src/kube/client.ts";
 import { isHealthy, KUBELET_HEALTH } from "../src/kube/health.ts";
@@ -64,14 +65,17 @@ const role = (ctx: Ctx) => (ctx.config.role === "worker" ? "worker" : "master");
 
 /** A worker takes what the masters have made. It may read it from when its Node names it, which it does a moment after that. */
 async function takeOver(ctx: Ctx): Promise<Outcome> {
+  const unread = `the ConfigMap ${NAMES.worker} cannot be read`;
   const map = await until(
     async () => {
-      const found = await ownConfigMap(ctx).catch(() => undefined);
-      return found ? { value: found } : { missing: `the ConfigMap ${NAMES.worker} cannot be read` };
+      const found = await ownConfigMap(ctx).catch((error: unknown) => messageOf(error));
+      if (typeof found === "string") return { missing: `${unread}: ${found}` };
+      return found ? { value: found } : { missing: `${unread}: there is none` };
     },
     {
       action: "take the cluster's configuration of kubelets",
-      timeoutMs: 60_000,
+      // An API server that was just started lists the Nodes anew after up to a minute when it could not at first.
+      timeoutMs: 180_000,
       clock: ctx.clock,
       signal: ctx.signal,
       hint: "see nodelet phases status -p 120 on a master",
