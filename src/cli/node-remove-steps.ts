@@ -7,7 +7,7 @@ import type { Accepts } from "../etcd/probe.ts";
 import { forgetNode, readJoinState } from "../join/store.ts";
 import type { KubeObject } from "../kube/client.ts";
 import { deletePods, evictPods } from "../kube/drain.ts";
-import { addressOf, isReady } from "../kube/node.ts";
+import { addressOf, isReady, kubeletPortOf } from "../kube/node.ts";
 import type { Say } from "../runner/phase.ts";
 import { type Poll, until, type WaitOptions } from "../runner/wait.ts";
 
@@ -205,8 +205,7 @@ function memberNode(name: string, ip: string | undefined): MemberNode {
 
 async function kubeletRuns({ accepts }: Pick<Departure, "accepts">, node: KubeObject): Promise<boolean> {
   const host = addressOf(node);
-  const port = Number(node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10_250);
-  return host !== undefined && (await accepts({ host, port }));
+  return host !== undefined && (await accepts({ host, port: kubeletPortOf(node) }));
 }
 
 function wait<T>(

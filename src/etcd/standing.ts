@@ -1,9 +1,9 @@
 import type { Ctx } from "../ctx.ts";
 import { messageOf } from "../errors.ts";
 import { otherMasters } from "../peers.ts";
-import { clientUrl, type EtcdClient, etcdClient, type Member } from "./client.ts";
+import { type EtcdClient, etcdClient, type Member } from "./client.ts";
 import { memberToLeave } from "./leave.ts";
-import { otherEndpoints } from "./member.ts";
+import { allEndpoints } from "./member.ts";
 import { hasVote } from "./own.ts";
 import { lookAt, whyNotRemove } from "./quorum.ts";
 import { readRecord } from "./record.ts";
@@ -27,7 +27,7 @@ export async function standingOf(
   ctx: Ctx,
   { etcd, patient = true }: { etcd?: EtcdClient; patient?: boolean } = {},
 ): Promise<Standing> {
-  const client = etcd ?? etcdClient(ctx, [clientUrl("127.0.0.1", ctx), ...(await otherEndpoints(ctx))]);
+  const client = etcd ?? etcdClient(ctx, await allEndpoints(ctx));
   const end = ctx.clock.monotonic() + (patient ? PATIENCE_MS : 0);
   for (;;) {
     const found = await look(ctx, client);

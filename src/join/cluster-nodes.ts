@@ -1,6 +1,6 @@
 import type { Ctx } from "../ctx.ts";
 import type { KubeObject } from "../kube/client.ts";
-import { addressOf, isMaster, isReady, peerOf } from "../kube/node.ts";
+import { addressOf, isMaster, isReady, kubeletPortOf, peerOf } from "../kube/node.ts";
 import type { Peer } from "../peers.ts";
 import type { Candidate, KnownNode } from "./admit.ts";
 import { reachable } from "../host/port.ts";
@@ -9,8 +9,6 @@ const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 /** A kubelet renews its lease every 10 s; one that has missed two is away, in milliseconds. */
 const STALE_MS = 25_000;
-
-const KUBELET_PORT = 10250;
 
 /** All nodes that the API knows. */
 export async function clusterNodes({ kube }: Pick<Ctx, "kube">): Promise<KubeObject[]> {
@@ -55,6 +53,5 @@ async function isDown(
   if (!isSilent) return false;
   // At the candidate's own address it is the candidate that accepts connections; anybody can say that an address is theirs.
   if (ip === undefined || (ip === candidate.ip && ip === candidate.from)) return true;
-  const port = Number(node.status?.daemonEndpoints?.kubeletEndpoint?.Port || KUBELET_PORT);
-  return (await reachable(ip, [port])).length === 0;
+  return (await reachable(ip, [kubeletPortOf(node)])).length === 0;
 }

@@ -16,6 +16,11 @@ export function nodePath(ctx: { node: { name: string } }): string {
   return `/api/v1/nodes/${ctx.node.name}`;
 }
 
+/** TCP port of a node's kubelet, as its Node says it; the usual one while it does not say. */
+export function kubeletPortOf(node: KubeObject): number {
+  return Number(node.status?.daemonEndpoints?.kubeletEndpoint?.Port || 10_250);
+}
+
 /** The IPv4 address that other nodes reach a node at; undefined while it has told none. */
 export function addressOf(node: KubeObject): string | undefined {
   const addresses = (node.status?.addresses ?? []) as { type: string; address: string }[];
