@@ -8,6 +8,7 @@ import { buildProgram } from "./build.ts";
 import { ensureEngine } from "./lab/engine.ts";
 import { ensureImage } from "./lab/image.ts";
 import { Cache } from "./lib/cache.ts";
+import { type Failure, failuresIn, recap } from "./lib/failures.ts";
 import { elapsed, runScript, say } from "./lib/progress.ts";
 
 const top = join(import.meta.dir, "..");
@@ -50,12 +51,17 @@ interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+  failures: Failure[];
 }
+
+const NOTHING: Readonly<Counts> = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 /** Runs a command, shows its output as it comes, and counts it as one test. */
 async function single(argv: string[]): Promise<Counts> {
   const code = await Bun.spawn(argv, { cwd: top, stdout: "inherit", stderr: "inherit" }).exited;
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  if (code === 0) return { ...NOTHING, passed: 1 };
+  const failure = { where: argv.join(" "), name: `ended with code ${code}`, detail: "" };
+  return { ...NOTHING, failed: 1, failures: [failure] };
 }
 
 /**
@@ -75,10 +81,13 @@ async function tests(files: string[], options: { timeoutMs: number; together?: b
   if (options.together) process.stderr.write(text);
   const code = await child.exited;
   const count = (word: string) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(text)?.[1] ?? 0);
-  const counts = { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
+  const failures = failuresIn(text);
   // A crash, or a file that cannot be loaded, is not in bun's counts.
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
+  const crashed = code !== 0 && count("fail") === 0;
+  if (crashed)
+    failures.push({ where: files.join(" "), name: `ended with code ${code}`, detail: text.trim() });
+  const skipped = count("skip") + count("todo");
+  return { passed: count("pass"), failed: crashed ? 1 : count("fail"), skipped, failures };
 }
 
 async function testFiles(folder: string): Promise<string[]> {
@@ -98,7 +107,7 @@ async function e2e(stories: string[], all: boolean): Promise<Counts> {
   const wanted = stories.map((story) => join("test/e2e", `${story}.test.ts`));
   const files =
     wanted.length > 0 ? wanted : (await testFiles("test/e2e")).filter((file) => all || !isLong(file));
-  const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const sum: Counts = { ...NOTHING, failures: [] };
   const left = files.toSorted((a, b) => rank(a) - rank(b));
   const work = async (queue: string[]) => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -146,6 +155,7 @@ function add(sum: Counts, more: Counts): void {
   sum.passed += more.passed;
   sum.failed += more.failed;
   sum.skipped += more.skipped;
+  sum.failures.push(...more.failures);
 }
 
 await runScript(async () => {
@@ -169,7 +179,7 @@ await runScript(async () => {
     contract: async () => tests(await testFiles("test/contract"), { timeoutMs: 60_000 }),
     e2e: () => e2e(values.story, values.all),
   };
-  const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const sum: Counts = { ...NOTHING, failures: [] };
   const started = performance.now();
   if (layers.some((layer) => layer === "contract" || layer === "e2e")) {
     const built = await buildProgram();
@@ -182,6 +192,7 @@ await runScript(async () => {
     add(sum, counts);
     say(`=== ${layer}: ${counts.passed} passed, ${counts.failed} failed, ${elapsed(begun)}`);
   }
+  process.stderr.write(recap(sum.failures));
   say(`all layers: ${elapsed(started)}`);
   process.stdout.write(
     `${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ""}\n`,

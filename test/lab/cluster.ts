@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, test } from "bun:test";
 import { startNode, type TestNode, waitUntil } from "./harness.ts";
+import { watchHosts } from "./watch.ts";
 
 /** A host of a cluster that a story makes. */
 export interface Member {
@@ -24,21 +25,13 @@ const SETUP_DEADLINE_MS = 900_000;
 const JOIN_DEADLINE_MS = 400_000;
 
 /**
- * Makes the hosts of a story before its first test, and removes them after the last one. KEEP=failure leaves them up when a test failed.
+ * Makes the hosts of a story before its first test, and removes them after the last one.
  *
  * @param setup done once, before the first test
  */
 export function clusterStory(members: readonly Member[], setup: (cluster: Cluster) => Promise<void>) {
   const nodes = new Map<string, TestNode>();
-  let failed = false;
-  const watched = async (work: () => Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      failed = true;
-      throw error;
-    }
-  };
+  const watch = watchHosts(() => [...nodes.values()]);
   const start = async ({ name, ip }: Member, at: number) =>
     void nodes.set(name, await startNode({ name, ip, bare: true, joiner: at > 0 }));
   const cluster: Cluster = {
@@ -65,26 +58,17 @@ export function clusterStory(members: readonly Member[], setup: (cluster: Cluste
   };
   beforeAll(
     () =>
-      watched(async () => {
+      watch.part(async () => {
         for (const [at, member] of members.entries()) await start(member, at);
         await setup(cluster);
       }),
     SETUP_DEADLINE_MS,
   );
-  afterAll(async () => {
-    const keep = process.env["KEEP"];
-    if (keep === "always" || (keep === "failure" && failed)) {
-      process.stderr.write(
-        `kept: ${[...nodes.keys()].join(", ")}; remove each with bun scripts/lab.ts rm NAME\n`,
-      );
-      return;
-    }
-    for (const node of nodes.values()) await node[Symbol.asyncDispose]();
-  }, SETUP_DEADLINE_MS);
+  afterAll(() => watch.end(), SETUP_DEADLINE_MS);
   return {
     cluster,
     step: (name: string, work: (cluster: Cluster) => Promise<void>, timeoutMs = 600_000) =>
-      test(name, () => watched(() => work(cluster)), timeoutMs),
+      test(name, () => watch.part(() => work(cluster)), timeoutMs),
   };
 }
 

@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { watchHosts } from "./watch.ts";
 import { type Snapshot, diff, snapshot } from "./snapshot.ts";
 import { initWords, type NodeOptions, startNode, type TestNode } from "./harness.ts";
 
@@ -153,7 +154,7 @@ export class HostPool {
   readonly #all: TestNode[] = [];
   readonly #free: TestNode[] = [];
   readonly #waiting: ((node: TestNode) => void)[] = [];
-  #failed = false;
+  readonly #watch = watchHosts(() => this.#all);
 
   constructor(options: readonly NodeOptions[]) {
     this.#options = options;
@@ -176,9 +177,8 @@ export class HostPool {
   async use(work: (node: TestNode) => Promise<void>): Promise<void> {
     const node = this.#free.pop() ?? (await new Promise<TestNode>((resolve) => this.#waiting.push(resolve)));
     try {
-      await work(node);
+      await this.#watch.part(() => work(node), [node]);
     } catch (error) {
-      this.#failed = true;
       await node.nodelet(["reset", "--yes"]);
       throw error;
     } finally {
@@ -190,13 +190,7 @@ export class HostPool {
 
   /** Removes the hosts, unless KEEP says otherwise. */
   async end(): Promise<void> {
-    const keep = process.env["KEEP"];
-    if (keep !== "always" && !(keep === "failure" && this.#failed)) {
-      await Promise.all(this.#all.map((node) => node[Symbol.asyncDispose]()));
-      return;
-    }
-    for (const { name } of this.#all)
-      process.stderr.write(`kept ${name}; remove it with: bun scripts/lab.ts rm ${name}\n`);
+    await this.#watch.end();
   }
 }
 

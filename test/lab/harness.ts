@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, test } from "bun:test";
 import { dirname, join } from "node:path";
 import { APPLIANCE } from "../../scripts/appliance.ts";
-import { SOCKET } from "../../scripts/lab/constants.ts";
 import type { ExecOptions, ExecResult, Running } from "../../scripts/lab/exec.ts";
 import { type LabHost, startHost } from "../../scripts/lab/host.ts";
 import { waitFor } from "../../scripts/lib/wait.ts";
+import { watchHosts } from "./watch.ts";
 
 const top = join(import.meta.dir, "../..");
 /** For shell scripts: a bare host that has become a node has its tools among the programs of the node. */
@@ -131,8 +131,7 @@ export interface Story {
 }
 
 /**
- * Makes the host of a test file before its first test and removes it after the last one. KEEP=failure leaves it up when a
- * test failed, KEEP=always in any case; the line that removes it is printed.
+ * Makes the host of a test file before its first test and removes it after the last one, unless KEEP says otherwise.
  *
  * @param setup done once, before the first test; when it fails, so do all tests
  */
@@ -141,41 +140,25 @@ export function story(
   setup: (node: TestNode) => Promise<void> = async () => {},
 ): Story {
   let node: TestNode | undefined;
-  let failed = false;
-  const watched = async (work: () => Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      failed = true;
-      throw error;
-    }
-  };
+  const watch = watchHosts(() => (node ? [node] : []));
   const current = () => {
     if (node) return node;
     throw new Error(`Cannot use the host ${options.name}: it was not started`);
   };
   beforeAll(
     () =>
-      watched(async () => {
+      watch.part(async () => {
         node = await startNode(options);
         await setup(node);
       }),
     SETUP_DEADLINE_MS,
   );
-  afterAll(async () => {
-    const keep = process.env["KEEP"];
-    if (node && (keep === "always" || (keep === "failure" && failed))) {
-      process.stderr.write(`kept: DOCKER_HOST=unix://${SOCKET} docker exec -it ${options.name} bash\n`);
-      process.stderr.write(`remove it with: bun scripts/lab.ts rm ${options.name}\n`);
-      return;
-    }
-    await node?.[Symbol.asyncDispose]();
-  }, SETUP_DEADLINE_MS);
+  afterAll(() => watch.end(), SETUP_DEADLINE_MS);
   return {
     get node() {
       return current();
     },
-    step: (name, work) => test(name, () => watched(() => work(current()))),
+    step: (name, work) => test(name, () => watch.part(() => work(current()))),
   };
 }
 
