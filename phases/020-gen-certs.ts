@@ -1,4 +1,4 @@
-import { certificates } from "../certs/list.ts";
+import { authoritiesOf, certificates } from "../certs/list.ts";
 import { ensurePki } from "../certs/ensure.ts";
 import { joinRequests, writeCertificates } from "../certs/joining.ts";
 import { pkiOptions } from "../certs/options.ts";
@@ -62,13 +62,17 @@ export const genCerts: Phase = {
     );
   },
   async status(ctx) {
-    const bad = (await listCertificates(ctx.host, pkiOptions(ctx))).filter(
+    const options = pkiOptions(ctx);
+    const bad = (await listCertificates(ctx.host, options)).filter(
       (one) => one.status !== "ok" && one.status !== "expiring",
     );
     if (bad.length === 0) return { state: "running" };
     const message = bad.map((one) => `${one.name}: ${one.reason ?? one.status}`).join("; ");
     // A stop takes all leaves away; one that is missing alone was lost.
     const stopped = bad.length >= certificates.length && bad.every((one) => one.status === "missing");
-    return { state: stopped ? "stopped" : "failed", message };
+    // No start can mend an authority, and what runs with the certificates that it signed goes on.
+    const authorities = authoritiesOf(options.role).map(({ id }) => id);
+    const beyond = bad.some(({ name }) => authorities.includes(name));
+    return { state: stopped ? "stopped" : "failed", message, ...(beyond && { elsewhere: true }) };
   },
 };

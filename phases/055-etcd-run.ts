@@ -42,7 +42,9 @@ export const etcdRun: Phase = {
     if (!container.running) return { state: "failed", message: `the container etcd is ${container.status}` };
     const missing = whatIsMissing(await health(ctx), ctx);
     if (!missing) return { state: "running" };
-    return { state: "failed", message: missing, ...((await isAlone(ctx)) && { elsewhere: true }) };
+    const why = (await isAlone(ctx)) ? ({ elsewhere: true } as const) : {};
+    // It gives up its own question after a second, on a disk that is slow for a moment, and elects a leader in about one.
+    return { state: "failed", message: missing, passing: true, ...why };
   },
 };
 

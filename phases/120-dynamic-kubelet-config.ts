@@ -35,7 +35,8 @@ export const dynamicKubeletConfig: Phase = {
     const source = kubeletConfigSource(role(ctx));
     if (!Bun.deepEquals(node?.spec?.configSource, source)) {
       await ctx.kube.patch(nodePath(ctx), { spec: { configSource: source } });
-    } else if (outcome === "unchanged" && "value" in (await poll(ctx))) return "unchanged";
+    } else if (outcome === "unchanged" && "value" in (await assignedYet(ctx, master.object)))
+      return "unchanged";
     await handOver(ctx, master.object);
     return "changed";
   },
@@ -81,7 +82,7 @@ async function takeOver(ctx: Ctx): Promise<Outcome> {
       hint: "see nodelet phases status -p 120 on a master",
     },
   );
-  if ("value" in (await taken(ctx, map))) return "unchanged";
+  if ("value" in (await assignedYet(ctx, map))) return "unchanged";
   await handOver(ctx, map);
   return "changed";
 }
@@ -154,12 +155,19 @@ async function ownConfigMap(ctx: Ctx): Promise<KubeObject | undefined> {
 }
 
 async function taken(ctx: Ctx, wanted: KubeObject | undefined): Promise<Poll<true>> {
+  const assigned = await assignedYet(ctx, wanted);
+  if ("missing" in assigned) return assigned;
+  const running = await isHealthy(KUBELET_HEALTH, ctx);
+  return running ? assigned : { missing: "the kubelet is starting with the new configuration" };
+}
+
+/** By the checkpoint alone: a kubelet that is slow to answer has it all the same. */
+async function assignedYet(ctx: Ctx, wanted: KubeObject | undefined): Promise<Poll<true>> {
   if (!wanted) return { missing: `there is no ConfigMap ${NAMES[role(ctx)]}` };
   const assigned = await ctx.host.read(`${ctx.paths.dynamicKubeletConfig}/store/meta/assigned`);
   if (!assigned?.includes(wanted.metadata.uid ?? "-"))
     return { missing: "the kubelet has not taken the ConfigMap" };
   if (!assigned.includes(`"${wanted.metadata.resourceVersion}"`))
     return { missing: "the kubelet has an older ConfigMap" };
-  const running = await isHealthy(KUBELET_HEALTH, ctx);
-  return running ? { value: true } : { missing: "the kubelet is starting with the new configuration" };
+  return { value: true };
 }

@@ -82,6 +82,11 @@ export class LockedError extends AppError {
   override readonly exitCode = ExitCode.locked;
 }
 
+/** Somebody who was asked did not answer, or could not just now: the same question may be answered a moment later. */
+export class UnavailableError extends AppError {
+  override name = "UnavailableError";
+}
+
 /** The operator asked to stop (Ctrl-C, SIGTERM). */
 export class InterruptedError extends AppError {
   override name = "InterruptedError";

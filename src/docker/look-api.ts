@@ -79,9 +79,13 @@ function segments(reference: string): string {
   return reference.split("/").map(encodeURIComponent).join("/");
 }
 
+/** An engine that is not there refuses at once; one that removes much, on a busy host, is silent for seconds. In milliseconds. */
+const PING_MS = 4_000;
+
 async function ping(socket: string): Promise<boolean> {
   try {
-    const response = await fetch("http://docker/_ping", { unix: socket, signal: AbortSignal.timeout(1000) });
+    const signal = AbortSignal.timeout(PING_MS);
+    const response = await fetch("http://docker/_ping", { unix: socket, signal });
     return response.ok;
   } catch {
     return false;

@@ -1,5 +1,6 @@
 import { codeOf } from "../errors.ts";
 import { type Host, readRequired } from "../host/host.ts";
+import { HEALTH_MS } from "../kube/health.ts";
 import { paths } from "../paths.ts";
 
 /** A member of the etcd cluster, as etcd lists it. */
@@ -83,7 +84,7 @@ async function connect(host: Host, options: { port: number; signal: AbortSignal 
         method,
         tls,
         keepalive: false,
-        signal: AbortSignal.any([options.signal, AbortSignal.timeout(2000)]),
+        signal: AbortSignal.any([options.signal, AbortSignal.timeout(HEALTH_MS)]),
         ...(method === "POST" && { body: "{}" }),
       });
       const body = (await response.json()) as Record<string, unknown>;

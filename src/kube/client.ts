@@ -1,7 +1,8 @@
-import { AppError, codeOf, messageOf } from "../errors.ts";
+import { AppError, codeOf, messageOf, UnavailableError } from "../errors.ts";
 import type { Host } from "../host/host.ts";
 import { readRequired } from "../host/host.ts";
 import { interrupted } from "../runner/wait.ts";
+import { HEALTH_MS } from "./health.ts";
 import { type KubeEvent, type WatchOptions, watchStream } from "./watch.ts";
 
 /** An object of the Kubernetes API, as much of it as we look at. */
@@ -105,7 +106,7 @@ export function kubeClient(options: KubeOptions): Kube {
     throw refusal({ method, path, response });
   };
   const healthy = async (path: string) => {
-    const response = await request("GET", path, { timeoutMs: 2000 }).catch(() => undefined);
+    const response = await request("GET", path, { timeoutMs: HEALTH_MS }).catch(() => undefined);
     return response?.status === 200;
   };
   return {
@@ -166,13 +167,17 @@ function parseBody(text: string): KubeResponse["body"] {
 function unreachable(error: unknown, request: Pick<KubeOptions, "server" | "signal"> & { what: string }) {
   if (request.signal.aborted) return interrupted(`finish ${request.what}`);
   const what = codeOf(error) ?? (error instanceof Error ? error.name : "unknown");
-  return new AppError(`Cannot reach the API server at "${request.server}": ${what}`, {
+  return new UnavailableError(`Cannot reach the API server at "${request.server}": ${what}`, {
     hint: "see the log of the container k8s_kube-apiserver: docker ps -a; nodelet phases status",
   });
 }
 
+/** Answers of an API server that is busy, or whose etcd is: too many requests, and "request timed out" of etcd among them. */
+const BUSY: ReadonlySet<number> = new Set([429, 500, 503, 504]);
+
 function refusal(details: { method: string; path: string; response: KubeResponse }): AppError {
   const { method, path, response } = details;
   const why = response.body.message ?? messageOf(response.body);
-  return new AppError(`API server refused ${method} ${path}: ${response.status} ${why}`);
+  const Refusal = BUSY.has(response.status) ? UnavailableError : AppError;
+  return new Refusal(`API server refused ${method} ${path}: ${response.status} ${why}`);
 }

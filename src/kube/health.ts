@@ -1,5 +1,8 @@
-/** The longest that a component may take to say that it is well, in milliseconds. */
-const TIMEOUT_MS = 2000;
+/**
+ * The longest that a component may take to say that it is well, in milliseconds. One that ended refuses at once; one that is only slow on
+ * a busy host must not be started anew, which would make the host busier.
+ */
+export const HEALTH_MS = 4_000;
 
 /** Health of the kubelet of this node. */
 export const KUBELET_HEALTH = "http://127.0.0.1:10248/healthz";
@@ -16,7 +19,7 @@ export async function isHealthy(
   url: string,
   options: { signal: AbortSignal; ca?: string },
 ): Promise<boolean> {
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(HEALTH_MS)]);
   const tls = options.ca === undefined ? {} : { tls: { ca: options.ca } };
   return await fetch(url, { signal, keepalive: false, ...tls }).then(
     (response) => response.ok,

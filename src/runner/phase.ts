@@ -6,8 +6,13 @@ export interface PhaseState {
   state: "running" | "stopped" | "failed";
   /** What is wrong, for a person; empty when running. */
   message?: string;
-  /** The cause is another host, or the network between: stopping anything here would help nobody. */
+  /**
+   * The cause is not among what runs here: another host, the network between, an authority that only an operator can bring back. Stopping
+   * anything would help nobody.
+   */
   elsewhere?: true;
+  /** It may be over in a second, as with an answer that a busy host gives late: it is asked again before it counts. */
+  passing?: true;
 }
 
 /** What a phase may say while it waits, for example `0/1 members healthy`. */

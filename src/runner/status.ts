@@ -45,6 +45,9 @@ export async function statusOf(
   );
 }
 
+/** What is passing is asked again so often, after a pause in milliseconds: a second is no reason to start anything anew. */
+const AGAIN = { times: 2, afterMs: 700 } as const;
+
 /** Probes one phase, within its deadline; never throws. */
 export async function probe(ctx: Ctx, phase: Phase): Promise<PhaseState> {
   const late = AbortSignal.timeout(PROBE_TIMEOUT_MS);
@@ -55,9 +58,19 @@ export async function probe(ctx: Ctx, phase: Phase): Promise<PhaseState> {
     );
   });
   try {
-    return await Promise.race([phase.status?.(inner) ?? expired, expired]);
+    return await Promise.race([askAgain(inner, phase), expired]);
   } catch (error) {
     // A probe that cannot look finds nothing running; why it could not is the message.
     return { state: "stopped", message: messageOf(error) };
   }
+}
+
+async function askAgain(ctx: Ctx, phase: Phase): Promise<PhaseState> {
+  if (!phase.status) throw new Error(`"${phase.id}" has no check`);
+  let found = await phase.status(ctx);
+  for (let left = AGAIN.times; left > 0 && found.passing; left--) {
+    await ctx.clock.sleep(AGAIN.afterMs, ctx.signal);
+    found = await phase.status(ctx);
+  }
+  return found;
 }

@@ -1,4 +1,4 @@
-import { AppError, InterruptedError } from "../errors.ts";
+import { AppError, InterruptedError, UnavailableError } from "../errors.ts";
 import type { Clock } from "../ctx.ts";
 import type { Say } from "./phase.ts";
 
@@ -19,7 +19,7 @@ export interface WaitOptions {
 }
 
 /**
- * Polls until a condition holds.
+ * Polls until a condition holds. A poll that ends in an {@linkcode UnavailableError} is one that has not found it yet.
  *
  * @returns the value of the poll
  * @throws AppError with what was missing last when the time is over; InterruptedError when the signal fires
@@ -30,7 +30,7 @@ export async function until<T>(poll: () => Promise<Poll<T>>, options: WaitOption
   let progress: string | undefined;
   for (;;) {
     if (signal.aborted) throw interrupted(options.action);
-    const found = await poll();
+    const found = await poll().catch(notYet);
     if ("value" in found) return found.value;
     options.say?.(found.missing);
     if (found.progress !== progress) end = clock.monotonic() + options.timeoutMs;
@@ -43,6 +43,12 @@ export async function until<T>(poll: () => Promise<Poll<T>>, options: WaitOption
     }
     await clock.sleep(options.everyMs ?? 100, signal);
   }
+}
+
+/** Who cannot answer now is asked again, until the time is over. */
+function notYet(error: unknown): Poll<never> {
+  if (error instanceof UnavailableError) return { missing: error.message };
+  throw error;
 }
 
 /** The error of an action that the operator stopped. */

@@ -28,17 +28,17 @@ describe("status of etcd", () => {
     [
       "a member that has not started",
       etcdWith([{ ID: "1", peerURLs: [] }]),
-      { state: "failed", message: '0/1 members started; "n1" is not among them' },
+      { state: "failed", message: '0/1 members started; "n1" is not among them', passing: true },
     ],
     [
       "no leader",
       () => Response.json({ health: "false" }),
-      { state: "failed", message: "etcd answers, but has no leader" },
+      { state: "failed", message: "etcd answers, but has no leader", passing: true },
     ],
     [
       "no answer",
       () => undefined,
-      { state: "failed", message: "etcd does not answer on port 2379 (ConnectionRefused)" },
+      { state: "failed", message: "etcd does not answer on port 2379 (ConnectionRefused)", passing: true },
     ],
   ])("with %s", async (_, answer, expected) => {
     await using w = await furnished();
@@ -76,7 +76,7 @@ test("etcd: a member that waits for too many others has its trouble elsewhere, o
       ? Response.json({ health: "false" }, { status: 503 })
       : Response.json({ header: { member_id: "1" }, leader: "0" }),
   );
-  const failed = { state: "failed", message: "etcd answers 503 on /health" } as const;
+  const failed = { state: "failed", message: "etcd answers 503 on /health", passing: true } as const;
   expect(await etcdRun.status?.(w.ctx)).toEqual(failed);
   await w.root.write(paths.peers, peersText([{ name: "n2", ip: "10.0.0.6", master: true }]));
   expect(await etcdRun.status?.(w.ctx)).toEqual({ ...failed, elsewhere: true });

@@ -4,6 +4,7 @@ import { noteEvent, readNotes } from "../../../src/runner/book.ts";
 import type { PhaseEvent } from "../../../src/runner/events.ts";
 import type { PhaseState } from "../../../src/runner/phase.ts";
 import { statusOf } from "../../../src/runner/status.ts";
+import { fakeClock } from "../../fake/clock.ts";
 import { tmpRoot } from "../../fake/root.ts";
 import { ctxWith, phase } from "./help.ts";
 
@@ -40,6 +41,28 @@ describe("statusOf()", () => {
     expect(found).toMatchObject({ status: "stopped", message: "no certificate" });
   });
 
+  test("what may pass is asked again, and counts only when it stays", async () => {
+    const bad: PhaseState = { state: "failed", message: "no leader", passing: true };
+    const asked: number[] = [];
+    const after = (failures: number) => {
+      let times = 0;
+      return phase("010-a", {
+        status: async () => (asked.push(++times), times > failures ? { state: "running" } : bad),
+      });
+    };
+    const clock = fakeClock();
+    const ctx = { ...ctxWith(), clock };
+    const phases = [after(0), after(2), after(3)];
+    const found = await statusOf(ctx, { phases, notes: {}, busy: false });
+    expect(found.map(({ status, message }) => [status, message])).toEqual([
+      ["running", ""],
+      ["running", ""],
+      ["failed", "no leader"],
+    ]);
+    expect(asked.toSorted()).toEqual([1, 1, 1, 2, 2, 3, 3]);
+    expect(clock.sleeps).toEqual([700, 700, 700, 700]);
+  });
+
   test("executing is only what is at work now, not what a killed run has left", async () => {
     const phases = [one({ state: "running" })];
     const [busy] = await statusOf(ctxWith(), { phases, notes: executing, busy: true });
@@ -63,6 +86,8 @@ describe("statusOf()", () => {
         notes: {},
         busy: false,
       });
+      // The other one has ended by then.
+      await Bun.sleep(0);
       late.abort();
       const [found, other] = await work;
       expect(found).toMatchObject({ status: "failed", message: "the check did not end within 10 s" });

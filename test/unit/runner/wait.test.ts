@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { AppError, InterruptedError } from "../../../src/errors.ts";
+import { AppError, InterruptedError, UnavailableError } from "../../../src/errors.ts";
 import { until } from "../../../src/runner/wait.ts";
 import { fakeClock } from "../../fake/clock.ts";
 import { reasonOf } from "./help.ts";
@@ -27,6 +27,16 @@ describe("until()", () => {
     left = 2;
     await until(poll, { ...options, everyMs: 500 });
     expect(options.clock.sleeps.at(-1)).toBe(500);
+  });
+
+  test("asks again who cannot answer now, and says so when the time is over", async () => {
+    const options = common();
+    let left = 3;
+    const busy = () => Promise.reject(new UnavailableError("API server refused GET /x: 503 busy"));
+    expect(await until(() => (--left === 0 ? Promise.resolve({ value: "up" }) : busy()), options)).toBe("up");
+    expect((await reasonOf(until(busy, options))).message).toBe(
+      "Cannot start etcd within 1 s: API server refused GET /x: 503 busy",
+    );
   });
 
   test.each([
