@@ -8,7 +8,7 @@ import { type Machine, placeOf } from "../host/machine.ts";
 import { until } from "../runner/wait.ts";
 
 /** How long processes that were killed may take to leave a cgroup, in milliseconds. */
-const EMPTYING_MS = 3_000;
+const EMPTYING_MS = 10_000;
 
 /**
  * Removes the cgroups that the kubelet and the engine leave when they end: those of pods are the kubelet's to remove, and

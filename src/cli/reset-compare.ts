@@ -15,7 +15,7 @@ import type { Io, OutputFormat } from "./io.ts";
 import { showResult } from "./io.ts";
 
 /** How long what ends by itself may take for it: processes, their cgroups and mounts. In milliseconds. */
-const SETTLE_MS = 3000;
+const SETTLE_MS = 10_000;
 const SETTLING = new Set(["units", "processes", "cgroups", "mounts", "interfaces", "routes"]);
 
 /** What a comparison with the host before init gave. */

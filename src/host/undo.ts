@@ -35,9 +35,13 @@ export async function undoAll(machine: Machine, options: UndoOptions): Promise<U
   const total = records.length;
   const failures = new Map<JournalRecord, string>();
   let index = 0;
+  const attempt = async (record: JournalRecord) => {
+    failures.delete(record);
+    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
+  };
   const undo = async (record: JournalRecord) => {
     options.onStep?.(record, { index: ++index, total });
-    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
+    await attempt(record);
   };
   for (const record of records.filter((one) => !isLast(one) && !isLate(one))) await undo(record);
   await options.settle?.();
@@ -49,11 +53,10 @@ export async function undoAll(machine: Machine, options: UndoOptions): Promise<U
   // The engine came back with its containers, and made a directory of each file that they mount and that was gone.
   const cameBack = records.some((record) => isLate(record) && !failures.has(record));
   const files = records.filter((record) => cameBack && fileKinds.has(record.kind) && !isLast(record));
-  for (const record of files)
-    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
-  // A load goes on in the engine after the program that asked for it was killed, until the engine starts anew.
-  for (const record of records.filter((one) => one.kind === "image" && !isLate(one)))
-    await restore(machine, record).catch((error) => failures.set(record, messageOf(error)));
+  for (const record of files) await attempt(record);
+  // What was asked of the engine goes on in it after who asked was ended: the kubelet's last container, the load of an image.
+  for (const kind of ["pods", "image"])
+    for (const record of records.filter((one) => one.kind === kind && !isLate(one))) await attempt(record);
   for (const record of records.filter(isLast)) await undo(record);
   const lines = [...failures].map(([{ kind, key }, reason]) => `${kind} ${key}: ${reason}`);
   return { undone: total - lines.length, failures: lines };

@@ -1,6 +1,8 @@
-import type { ContainerSpec } from "../../docker/docker.ts";
+import { systemClock } from "../../ctx.ts";
+import type { ContainerSpec, ContainerState } from "../../docker/docker.ts";
 import { sha256 } from "../hash.ts";
 import type { Kind } from "../kind.ts";
+import type { Machine } from "../machine.ts";
 
 /** The label that holds the digest of the spec a container was made from. */
 export const SPEC_LABEL = "io.pf9.nodelet.spec";
@@ -41,7 +43,7 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
   still: (found, kept: { digest: string | null }) =>
     kept.digest === null ? !found.exists : found.running && found.spec === kept.digest,
   async apply(machine, { name, spec }) {
-    const state = await machine.docker.inspect(name);
+    const state = await settled(machine, name);
     if (spec && state && state.labels[SPEC_LABEL] === specDigest(spec)) {
       // Made by a run that was killed before the start, or stopped since.
       if (state.running) return;
@@ -64,3 +66,15 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
     to: wanted.spec ? `running ${wanted.spec.imageId.slice(7, 19)}` : "absent",
   }),
 };
+
+/** One that somebody removes can be neither started nor replaced until it is gone: waits for that, in milliseconds. */
+const REMOVAL_MS = 30_000;
+
+async function settled({ docker }: Machine, name: string): Promise<ContainerState | undefined> {
+  const end = systemClock.monotonic() + REMOVAL_MS;
+  for (;;) {
+    const state = await docker.inspect(name);
+    if (!state || !/^(removing|dead)\b/.test(state.status) || systemClock.monotonic() >= end) return state;
+    await systemClock.sleep(100);
+  }
+}

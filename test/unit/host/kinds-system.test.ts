@@ -183,6 +183,20 @@ describe("container", () => {
     expect(t.docker.calls).toEqual(["stop etcd", "start etcd"]);
   });
 
+  test.each(["removing (137)", "dead (137)"])("that is %s is made anew once it is gone", async (status) => {
+    await using t = await setUp();
+    const labels = { [SPEC_LABEL]: specDigest(spec) };
+    t.docker.containers.set("etcd", container("etcd", { labels, status }));
+    const inspect = t.docker.inspect;
+    let looks = 0;
+    t.docker.inspect = async (name) => {
+      if (++looks === 3) t.docker.containers.delete("etcd");
+      return await inspect(name);
+    };
+    await kinds.container.apply(t.machine, wanted);
+    expect(t.docker.calls).toEqual(["remove etcd", "create etcd", "start etcd"]);
+  });
+
   test("of another spec is stopped in peace and made anew", async () => {
     await using t = await setUp();
     await kinds.container.apply(t.machine, { name: "etcd", spec: { ...spec, command: ["old"] } });

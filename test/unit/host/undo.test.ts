@@ -118,6 +118,37 @@ describe("undoAll() where a directory stands for a file", () => {
   });
 });
 
+describe("undoAll() with an engine that is still at work", () => {
+  const records: JournalRecord[] = [
+    { kind: "pods", key: "nodelet", before: { ids: [] } },
+    { kind: "image", key: "ours:1", before: { imageId: null } },
+    { kind: "file", key: "/a", before: { type: "absent" } },
+  ];
+
+  test("removes the container that it finished last, then the image, and nothing has failed", async () => {
+    await using t = await setUp();
+    const { docker } = t.machine;
+    docker.references.set("ours:1", "sha256:1");
+    const removeImage = docker.removeImage;
+    let used = true;
+    docker.removeImage = async (reference) => {
+      if (used) throw new Error("image is being used by a container");
+      await removeImage(reference);
+    };
+    const list = docker.list;
+    // The first look comes before the engine has finished what the kubelet asked of it.
+    docker.list = async (labels) => {
+      docker.list = async () => {
+        used = false;
+        return await list(labels);
+      };
+      return [];
+    };
+    expect(await undoAll(t.machine, { records })).toEqual({ undone: 3, failures: [] });
+    expect(docker.references.size).toBe(0);
+  });
+});
+
 describe("undoAll() without an engine", () => {
   const records: JournalRecord[] = [
     { kind: "file", key: "/a", before: { type: "absent" } },
