@@ -64,8 +64,8 @@ const faults: Fault[] = [
   },
   {
     what: "CoreDNS is deleted",
-    // Its pod would serve for some seconds more.
-    act: `${KUBECTL} -n kube-system delete deployment coredns && docker kill ${podContainer("coredns")}`,
+    // Until its pods are gone too, which would serve for some seconds more.
+    act: `${KUBECTL} -n kube-system delete deployment coredns --cascade=foreground --timeout=120s`,
     says: {
       "140-validate-dns": /^failed: 10\.21\.0\.10 does not resolve kubernetes\.default\.svc\.cluster\.local$/,
     },
@@ -109,10 +109,10 @@ describe("a node on which", () => {
     step(`${fault.what} is named by status and healed by start`, async (node) => {
       const found = await wrong(node, fault.act);
       await operate(node, "start").finally(() => node.sh(fault.undo ?? "true"));
-      // What an etcd that hung has cost a component its lease ends only now.
+      // What an etcd that hung has cost a component its lease ends only now: after 10 s, and the kubelet waits up to 40 s to start again what ended often.
       await waitUntil(async () => Object.keys(await wrong(node)).length === 0, {
         what: "every phase running",
-        deadlineMs: 30_000,
+        deadlineMs: 90_000,
       });
       for (const [id, words] of Object.entries(fault.says)) {
         expect(found).toHaveProperty([id]);

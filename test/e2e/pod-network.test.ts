@@ -108,7 +108,7 @@ describe("a master and two workers", () => {
     await node("nw3").host.kill();
     const since = Date.now();
     await node("nw3").host.start();
-    await comesBack(node("nw3"), { what: "the power cut of a worker", since });
+    await comesBack(node("nw3"), { what: "the power cut of a worker", since, watchNode: true });
     await reach();
   });
 

@@ -1,6 +1,7 @@
 // `nodelet reset` puts back what it found, whatever happened before.
 import { describe, expect } from "bun:test";
-import { BUNDLE, initNode, story, type TestNode } from "../lab/harness.ts";
+import { killInit } from "../lab/faults.ts";
+import { initNode, story, type TestNode } from "../lab/harness.ts";
 import { diff, snapshot } from "../lab/snapshot.ts";
 
 const NOTHING = { exitCode: 0, stdout: "Nothing to undo: this host is not a node.\n", stderr: "" };
@@ -11,17 +12,6 @@ const UNDONE = {
 };
 
 const reset = (node: TestNode) => node.nodelet(["reset", "--yes"]);
-
-/** Makes the host a node until a phase begins, and pulls the program's plug there. */
-async function halfInit(node: TestNode, phase: string): Promise<void> {
-  const running = await node.spawnNodelet(["init", "--bundle", BUNDLE, "--verbose"]);
-  for await (const { text } of running.lines) {
-    if (!text.includes(`phase ${phase} start: begin`)) continue;
-    await running.kill();
-    break;
-  }
-  expect(await running.exited).toBe(137);
-}
 
 describe("reset of a fresh host", () => {
   const { step } = story({ name: "e2e-reset", ip: "10.88.0.102" }, async (node) => {
@@ -46,7 +36,7 @@ describe("reset of a fresh host", () => {
 
   step("asks first, and does nothing without an answer", async (node) => {
     const before = await snapshot(node.host);
-    await halfInit(node, "055-etcd-run");
+    await killInit(node, { phase: "055-etcd-run" });
     const half = await snapshot(node.host);
     const plan = await node.nodelet(["reset", "--dry-run", "-o", "json"]);
     expect(plan).toMatchObject({ exitCode: 0, stderr: "" });
@@ -67,7 +57,7 @@ describe("reset of a fresh host", () => {
   for (const phase of ["048-load-images", "080-kubelet-configure-start", "100-wait-for-k8s-services"]) {
     step(`leaves nothing behind after an init that was killed in ${phase}`, async (node) => {
       const before = await snapshot(node.host);
-      await halfInit(node, phase);
+      await killInit(node, { phase });
       expect(await reset(node)).toEqual(UNDONE);
       expect(diff(before, await snapshot(node.host))).toEqual([]);
     });

@@ -173,15 +173,26 @@ export class HostPool {
     this.#free.push(...started);
   }
 
-  /** Does something on a free host; after a failure the next one finds it reset as far as that goes. */
-  async use(work: (node: TestNode) => Promise<void>): Promise<void> {
+  /**
+   * Does something on a free host; after a failure the next one finds it reset as far as that goes.
+   *
+   * @param deadlineMs counted from the moment when the host is there: how long that took says nothing about the work
+   */
+  async use(deadlineMs: number, work: (node: TestNode) => Promise<void>): Promise<void> {
     const node = this.#free.pop() ?? (await new Promise<TestNode>((resolve) => this.#waiting.push(resolve)));
+    const done = work(node);
+    const late = Promise.withResolvers<void>();
+    const words = `The work on ${node.name} has not ended after ${deadlineMs / 1000} s`;
+    const timer = setTimeout(() => late.reject(new Error(words)), deadlineMs);
     try {
-      await this.#watch.part(() => work(node), [node]);
+      await this.#watch.part(() => Promise.race([done, late.promise]), [node]);
     } catch (error) {
+      // Nobody else may have the host while the late work still goes on.
+      await done.catch(() => {});
       await node.nodelet(["reset", "--yes"]);
       throw error;
     } finally {
+      clearTimeout(timer);
       const next = this.#waiting.shift();
       if (next) next(node);
       else this.#free.push(node);

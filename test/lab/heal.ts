@@ -58,7 +58,7 @@ while :; do
   if well "$@"; then
     : \${since:=$(now)}
     looked=$(field status_check_timestamp)
-    [ "$looked" -gt $((ended / 1000)) ] && [ -z "$(field current_task)" ] && flock -n /run/nodelet.lock true && break
+    [ "$looked" -gt $((ended / 1000)) ] && [ -z "$(field current_task)$(field current_status_check)" ] && flock -n /run/nodelet.lock true && break
     if [ -z "$asked" ] && [ $(($(now) - since)) -gt 2000 ]; then asked=1; touch ${BELL}; fi
   else
     since=
@@ -114,11 +114,13 @@ export async function eventsOf(node: TestNode): Promise<{ at: string; what: stri
 /** Makes the daemon look twice at the node, and waits for it: from then on it has seen all that was done before. */
 export async function twoLooks(node: TestNode): Promise<void> {
   const looked = `grep -oP '"status_check_timestamp": \\K\\d+' ${DOCUMENT}`;
+  // A slow look writes the document before its end, with the check that it is at.
+  const ended = `grep -q '"current_status_check": ""' ${DOCUMENT}`;
   for (const _ of [1, 2]) {
     // The time of a look has whole seconds.
     await node.sh(
       `asked=$(date +%s); for i in $(seq 300); do [ $((i % 20)) = 1 ] && touch ${BELL}; ` +
-        `[ "$(${looked})" -gt $asked ] && flock -n /run/nodelet.lock true && exit 0; sleep 0.1; done; exit 1`,
+        `[ "$(${looked})" -gt $asked ] && ${ended} && flock -n /run/nodelet.lock true && exit 0; sleep 0.1; done; exit 1`,
     );
   }
 }

@@ -105,13 +105,18 @@ export async function everyPairReaches(
   master: TestNode,
   { nodes }: { nodes: readonly TestNode[] },
 ): Promise<void> {
-  const pods = await readyPods(master, nodes);
   const service = (await master.get(`service -n ${NAMESPACE} ${NAME}`)).spec.clusterIP as string;
   for (const node of nodes) {
-    const others = pods.filter((pod) => pod.node !== node.name).map(({ ip }) => ip);
-    await waitUntil(async () => (await reach(node, { others, service }), true), {
-      what: `the pod on ${node.name} to reach ${others.join(", ")} and the service ${service}`,
-      deadlineMs: 60_000,
+    const look = async () => {
+      // After a power cut the addresses of before stand in the API until the kubelet says the new ones.
+      const pods = await readyPods(master, nodes);
+      const others = pods.filter((pod) => pod.node !== node.name).map(({ ip }) => ip);
+      await reach(node, { others, service });
+      return true;
+    };
+    await waitUntil(look, {
+      what: `the pod on ${node.name} to reach all others and the service ${service}`,
+      deadlineMs: 240_000,
     });
   }
 }

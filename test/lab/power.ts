@@ -25,7 +25,10 @@ const SCRIPT = `
 now() { echo $((\${EPOCHREALTIME/./} / 1000)); }
 field() { grep -oP "\\"$1\\": \\"?\\K[^\\",]*" ${DOCUMENT}; }
 words='{range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}'
-kubectl='/opt/pf9/bin/kubectl --kubeconfig /etc/pf9/kube.d/kubeconfigs/admin.yaml --request-timeout=5s'
+configs=/etc/pf9/kube.d/kubeconfigs who=admin
+# A worker has no administrator's.
+[ -e $configs/admin.yaml ] || who=kubelet
+kubectl="/opt/pf9/bin/kubectl --kubeconfig $configs/$who.yaml --request-timeout=5s"
 is_ready() {
   read -r status beat < <($kubectl get node "$1" -o "jsonpath=$words" 2>/dev/null)
   [ "$status" = True ] && [ "$(date -d "$beat" +%s)" -ge "$2" ]
