@@ -1,5 +1,6 @@
 import { systemClock } from "../../ctx.ts";
 import type { ContainerSpec, ContainerState } from "../../docker/docker.ts";
+import { messageOf } from "../../errors.ts";
 import { sha256 } from "../hash.ts";
 import type { Kind } from "../kind.ts";
 import type { Machine } from "../machine.ts";
@@ -49,13 +50,13 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
       if (state.running) return;
       // One that ends again and again waits longer and longer for its next start; this begins anew.
       if (state.status.startsWith("restarting")) await machine.docker.stop(name, 0);
-      return await machine.docker.start(name);
+      return await start(machine, name);
     }
     if (state?.running) await machine.docker.stop(name, 10);
     await machine.docker.remove(name);
     if (!spec) return;
     await machine.docker.create({ ...spec, labels: { ...spec.labels, [SPEC_LABEL]: specDigest(spec) } });
-    await machine.docker.start(name);
+    await start(machine, name);
   },
   async restore(machine, { key, before }) {
     // A foreign container of this name is refused by preflight, so there is none to put back.
@@ -66,6 +67,23 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
     to: wanted.spec ? `running ${wanted.spec.imageId.slice(7, 19)}` : "absent",
   }),
 };
+
+/**
+ * With cgroups of version 1, systemd removes empty cgroups of others whenever it starts a unit: the engine's own is gone between two steps of
+ * the runtime when the first container and the kubelet are started at the same instant. Another try makes it anew.
+ */
+const TRIMMED = /unable to apply cgroup configuration/;
+const TRIES = 3;
+
+async function start({ docker }: Machine, name: string): Promise<void> {
+  for (let left = TRIES - 1; ; left--) {
+    try {
+      return await docker.start(name);
+    } catch (error) {
+      if (left === 0 || !TRIMMED.test(messageOf(error))) throw error;
+    }
+  }
+}
 
 /** One that somebody removes can be neither started nor replaced until it is gone: waits for that, in milliseconds. */
 const REMOVAL_MS = 30_000;

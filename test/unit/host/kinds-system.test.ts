@@ -197,6 +197,28 @@ describe("container", () => {
     expect(t.docker.calls).toEqual(["remove etcd", "create etcd", "start etcd"]);
   });
 
+  const trimmed =
+    "runc create failed: unable to apply cgroup configuration: mkdir …: no such file or directory";
+
+  test.each([
+    ["a cgroup that systemd took away, once", trimmed, 2, true],
+    ["a cgroup that is never there", trimmed, 9, false],
+    ["anything else", "no such device", 2, false],
+  ])("whose start fails for %s", async (_, message, failures, starts) => {
+    await using t = await setUp();
+    const start = t.docker.start;
+    let tries = 0;
+    t.docker.start = async (name) => {
+      if (++tries <= failures) throw new Error(message);
+      await start(name);
+    };
+    const done = kinds.container.apply(t.machine, wanted).then(
+      () => true,
+      () => false,
+    );
+    expect([await done, tries]).toEqual([starts, message === trimmed ? 3 : 1]);
+  });
+
   test("of another spec is stopped in peace and made anew", async () => {
     await using t = await setUp();
     await kinds.container.apply(t.machine, { name: "etcd", spec: { ...spec, command: ["old"] } });
