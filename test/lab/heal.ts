@@ -1,13 +1,10 @@
 import { expect } from "bun:test";
 import { type TestNode, TOOLS, waitUntil } from "./harness.ts";
-import { engineOf } from "./power.ts";
+import { BELL, engineOf } from "./power.ts";
 
 const DOCUMENT = "/var/opt/pf9/kube_status";
 const EVENTS = "/var/opt/pf9/nodelet/events.json";
 const LOG = "/var/log/pf9/kube/kube.log";
-
-/** Touched by the kubelet's unit; whoever else touches it makes the daemon look as well. */
-const BELL = "/run/nodelet/kubelet-ended";
 
 const HEALED_DEADLINE_S = 120;
 

@@ -5,6 +5,8 @@ import { type TestNode, TOOLS } from "./harness.ts";
 /** Where the daemon tells how the node is. */
 export const DOCUMENT = "/var/opt/pf9/kube_status";
 export const UNIT = "pf9-nodeletd.service";
+/** Touched by the kubelet's unit; whoever else touches it makes the daemon look as well. */
+export const BELL = "/run/nodelet/kubelet-ended";
 
 const DEADLINE_S = 240;
 
@@ -35,10 +37,16 @@ is_ready() {
 }
 is_well() {
   [ "$(field pf9_kube_node_state)" = ok ] && [ "$(field pf9_kube_service_state)" = true ] &&
-    [ "$(field status_check_timestamp)" -gt "$2" ] && [ -z "$(field current_task)" ] &&
-    nodelet phases status >/dev/null 2>&1 && flock -n /run/nodelet.lock true
+    [ -z "$(field current_task)" ] && nodelet phases status >/dev/null 2>&1 &&
+    flock -n /run/nodelet.lock true && has_looked "$2"
 }
-begun=$(now) ready=
+# Where all is well again already, and the daemon has looked before that, its next look may be a minute away.
+has_looked() {
+  [ "$(field status_check_timestamp)" -gt "$1" ] && return
+  [ "$rung" ] || { rung=1; touch ${BELL}; }
+  false
+}
+begun=$(now) ready= rung=
 [ "$4" ] || ready=0
 until [ "$ready" ] && is_well "$@"; do
   [ "$ready" ] || { is_ready "$@" && ready=$(now); }
