@@ -1,8 +1,7 @@
 import { expect } from "bun:test";
 import { type TestNode, TOOLS, waitUntil } from "./harness.ts";
-import { BELL, engineOf } from "./power.ts";
+import { BELL, describeNode, DOCUMENT, seconds } from "./power.ts";
 
-const DOCUMENT = "/var/opt/pf9/kube_status";
 const EVENTS = "/var/opt/pf9/nodelet/events.json";
 const LOG = "/var/log/pf9/kube/kube.log";
 
@@ -127,21 +126,6 @@ async function changesSince(node: TestNode, lines: number): Promise<string[]> {
   const text = await node.sh(`tail -n +${lines + 1} ${LOG} | grep -oP '\\] changed \\K.*' || true`);
   return text.split("\n").filter(Boolean);
 }
-
-async function describeNode(node: TestNode): Promise<string> {
-  const parts = [
-    TOOLS,
-    `cat ${DOCUMENT}`,
-    "nodelet phases status",
-    `tail -n 40 ${LOG}`,
-    "docker ps -a --format '{{.Names}} {{.Status}}' | head -40",
-    `systemctl status pf9-nodeletd pf9-kubelet ${engineOf(node)} --no-pager -n 5`,
-  ];
-  const { stdout } = await node.host.exec(["bash", "-c", parts.map((part) => `${part} 2>&1`).join("; ")]);
-  return stdout;
-}
-
-const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
 const kept = (what: string) => ({
   apiVersion: "v1",
