@@ -69,8 +69,8 @@ export const containerKind: Kind<ContainerWanted, ContainerFound> = {
 };
 
 /**
- * With cgroups of version 1, systemd removes empty cgroups of others whenever it starts a unit: the engine's own is gone between two steps of
- * the runtime when the first container and the kubelet are started at the same instant. Another try makes it anew.
+ * With cgroups of version 1, systemd removes empty cgroups of others when it starts a unit after a reload (seen for blkio and cpu): the engine's
+ * own is gone between two steps of the runtime when the first container is started while the kubelet's unit is. Another try makes it anew.
  */
 const TRIMMED = /unable to apply cgroup configuration/;
 const TRIES = 3;
