@@ -54,14 +54,14 @@ interface Counts {
   failures: Failure[];
 }
 
-const NOTHING: Readonly<Counts> = { passed: 0, failed: 0, skipped: 0, failures: [] };
+const nothing = (): Counts => ({ passed: 0, failed: 0, skipped: 0, failures: [] });
 
 /** Runs a command, shows its output as it comes, and counts it as one test. */
 async function single(argv: string[]): Promise<Counts> {
   const code = await Bun.spawn(argv, { cwd: top, stdout: "inherit", stderr: "inherit" }).exited;
-  if (code === 0) return { ...NOTHING, passed: 1 };
+  if (code === 0) return { ...nothing(), passed: 1 };
   const failure = { where: argv.join(" "), name: `ended with code ${code}`, detail: "" };
-  return { ...NOTHING, failed: 1, failures: [failure] };
+  return { ...nothing(), failed: 1, failures: [failure] };
 }
 
 /**
@@ -107,7 +107,7 @@ async function e2e(stories: string[], all: boolean): Promise<Counts> {
   const wanted = stories.map((story) => join("test/e2e", `${story}.test.ts`));
   const files =
     wanted.length > 0 ? wanted : (await testFiles("test/e2e")).filter((file) => all || !isLong(file));
-  const sum: Counts = { ...NOTHING, failures: [] };
+  const sum = nothing();
   const left = files.toSorted((a, b) => rank(a) - rank(b));
   const work = async (queue: string[]) => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -179,7 +179,7 @@ await runScript(async () => {
     contract: async () => tests(await testFiles("test/contract"), { timeoutMs: 60_000 }),
     e2e: () => e2e(values.story, values.all),
   };
-  const sum: Counts = { ...NOTHING, failures: [] };
+  const sum = nothing();
   const started = performance.now();
   if (layers.some((layer) => layer === "contract" || layer === "e2e")) {
     const built = await buildProgram();
